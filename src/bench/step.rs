@@ -12,7 +12,8 @@ use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::{self as job, Adapt, Distribution, OptimizerKind};
 use ternflock_models as models;
 use ternflock_nn::layer::{Draw, Mode};
-use ternflock_nn::{Execution, Graph, Network, Shape, softmax_cross_entropy};
+use ternflock_nn::loss::CrossEntropy;
+use ternflock_nn::{Execution, Graph, Loss, Network, Shape, Targets};
 use ternflock_optim::Optimizer;
 use ternflock_smoothout::SmoothOut;
 use ternflock_tensor::{
@@ -91,7 +92,7 @@ pub struct NoiseTime {
 pub struct Stepper {
     network: Network,
     optimizer: Optimizer,
-    labels: Vec<usize>,
+    targets: Targets,
     batch: usize,
     /// Rows of the logits: samples, or tokens.
     rows: usize,
@@ -155,21 +156,21 @@ impl Stepper {
             Shape::Tokens { steps, .. } => steps * batch,
             _ => batch,
         };
-        let labels = (0..rows).map(|at| word(1, at) as usize % classes).collect();
+        let targets = Targets::of_labels((0..rows).map(|at| word(1, at) as usize % classes).collect());
         let operations = operations(&network)? * batch as f64;
         let (loss, update) = (Duration::ZERO, Duration::ZERO);
-        Ok(Stepper { network, optimizer, labels, batch, rows, operations, step: 0, loss, update })
+        Ok(Stepper { network, optimizer, targets, batch, rows, operations, step: 0, loss, update })
     }
 
     /// Performs one step and returns the mean loss per sample or token.
     pub fn step(&mut self) -> f64 {
-        let Stepper { network, optimizer, labels, batch, rows, step, loss, update, .. } = self;
+        let Stepper { network, optimizer, targets, batch, rows, step, loss, update, .. } = self;
         within(|| {
             let draw = Draw { seed: 1, step: *step, first_sample: 0 };
             network.forward(*batch, Mode::Train(draw));
             let start = Instant::now();
-            let (logits, gradient) = network.output_and_gradient();
-            let tally = softmax_cross_entropy(logits, labels, 1.0 / *rows as f32, Some(gradient));
+            let (outputs, gradient) = network.output_and_gradient();
+            let tally = CrossEntropy.compute(outputs, targets, 1.0 / *rows as f32, Some(gradient));
             *loss += start.elapsed();
             network.backward(*batch);
             let start = Instant::now();

@@ -17,17 +17,16 @@ use super::streams::{log, print};
 use super::table::table;
 use sharpness::Around;
 use ternflock_base::error::{Error, Result};
-use ternflock_base::text::plural;
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
 use ternflock_data::{EvaluationFeed, Vocabulary, unknown_remark};
 use ternflock_job::{Data, Exchange, Job};
-use ternflock_nn::{Execution, Graph, Tally, check_memory};
+use ternflock_nn::{Beside, Execution, Graph, Tally, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Score, Speed, Task};
 use ternflock_tensor::Precision;
 use ternflock_train::{
-    EVALUATION_BATCH, Evaluator, VALIDATION, check_split, difference, evaluate, hash_values, logits,
-    most_on_a_node, open_test_set, open_training_set, open_validation_set, place, precision, restore_network,
+    EVALUATION_BATCH, Evaluator, VALIDATION, check_split, difference, evaluate, hash_values, most_on_a_node,
+    open_test_set, open_training_set, open_validation_set, outputs, place, precision, restore_network,
 };
 use ternflock_world::{Patience, World};
 
@@ -142,22 +141,22 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
         true => open_validation_set(&job.data, dir, vocabulary.as_ref()),
         false => open_test_set(&job.data, dir, vocabulary.as_ref()),
     }?;
-    let (given, classes) = (set.input(), set.classes());
+    let (given, target) = (set.input(), set.target());
     let refuse = |error: Error| Error::checkpoint(path, error.to_string());
     let graph = Graph::from_json(&snapshot.network).map_err(refuse)?;
-    if graph.input() != given || graph.output() != logits(given, classes) {
+    if graph.input() != given || graph.output() != outputs(given, target) {
         let (input, output) = (graph.input(), graph.output());
         let message = format!(
-            "its network computes {output} logits for samples of {input}, but `{}` has {} for {given}",
+            "its network computes {output} outputs for samples of {input}, but `{}` has {} for {given}",
             job.data.dataset,
-            plural(classes, "class")
+            target.described()
         );
         return Err(Error::checkpoint(path, message));
     }
     let batch = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
     let execution = Execution { batch, precision: arguments.precision.unwrap_or_else(|| precision(&job)) };
     let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
-    check_memory(&graph, execution, 0, ranks.1).map_err(too_large)?;
+    check_memory(&graph, execution, Beside::default(), ranks.1).map_err(too_large)?;
     Ok((snapshot, job.data, Evaluator::new(set), execution))
 }
 

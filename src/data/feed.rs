@@ -1,11 +1,11 @@
-//! The interface between data and training: a feed fills a network's input and provides the labels. Training
+//! The interface between data and training: a feed fills a network's input and provides the targets. Training
 //! and evaluation know nothing else about the source of samples. A new kind of data is a new feed.
 
 use std::ops::Range;
 
 use super::Vocabulary;
 use ternflock_base::error::Result;
-use ternflock_nn::Shape;
+use ternflock_nn::{Shape, TargetKind, Targets};
 
 /// The training samples of a network: a pure function of the step and of the position in the global batch. So
 /// ranks may share a batch in any way, and a resumed run has nothing to restore.
@@ -13,8 +13,8 @@ pub trait TrainingFeed: Send {
     /// The shape of a sample.
     fn input(&self) -> Shape;
 
-    /// K: labels are below it.
-    fn classes(&self) -> usize;
+    /// What the network learns to predict for a sample; at each step of a text.
+    fn target(&self) -> TargetKind;
 
     /// The samples of an epoch: step s begins s * global_batch / samples epochs after the start.
     fn samples(&self) -> usize;
@@ -26,15 +26,10 @@ pub trait TrainingFeed: Send {
     }
 
     /// Writes the samples at positions `part` of the global batch of `step` to `input`, in the layout of a
-    /// network's input for a batch of `part.len()` samples, and replaces `labels` with their labels.
+    /// network's input for a batch of `part.len()` samples, and replaces `targets` with their targets.
     /// Consecutive steps allocate nothing once the buffers have grown.
-    fn fill(
-        &mut self,
-        step: u64,
-        part: Range<usize>,
-        input: &mut [f32],
-        labels: &mut Vec<usize>,
-    ) -> Result<()>;
+    fn fill(&mut self, step: u64, part: Range<usize>, input: &mut [f32], targets: &mut Targets)
+    -> Result<()>;
 
     /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.
     fn unknown_share(&self) -> Option<f64> {
@@ -62,8 +57,8 @@ pub trait EvaluationFeed: Send {
     /// The shape of a sample.
     fn input(&self) -> Shape;
 
-    /// K: labels are below it.
-    fn classes(&self) -> usize;
+    /// What the network learns to predict for a sample; at each step of a text.
+    fn target(&self) -> TargetKind;
 
     /// The number of items that ranks can share: samples, or the columns of a text.
     fn items(&self) -> usize;
@@ -73,9 +68,9 @@ pub trait EvaluationFeed: Send {
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk>;
 
     /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()`
-    /// samples, and replaces `labels` with its labels; [`NO_LABEL`](ternflock_nn::NO_LABEL) stands for no
+    /// samples, and replaces `targets` with its targets; [`NO_LABEL`](ternflock_nn::NO_LABEL) stands for no
     /// label.
-    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
+    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()>;
 
     /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.
     fn unknown_share(&self) -> Option<f64> {
@@ -97,6 +92,12 @@ pub struct Chunk {
     /// The piece of these items, from 0. Pieces of the same items follow each other. The state of recurrent
     /// layers is reset to zero before the first.
     pub window: usize,
+}
+
+/// The chunks of samples `part` that do not depend on each other, for a network with batches of `capacity`.
+pub(super) fn chunks(part: Range<usize>, capacity: usize) -> Vec<Chunk> {
+    let firsts = part.clone().step_by(capacity);
+    firsts.map(|first| Chunk { items: first..part.end.min(first + capacity), window: 0 }).collect()
 }
 
 /// The feeds of a job.

@@ -3,6 +3,7 @@
 use super::{Augment, Images, View};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
+use ternflock_nn::Targets;
 
 /// The mean that is subtracted from each channel and the standard deviation by which the result is divided,
 /// in units in which full scale is 1.
@@ -124,9 +125,9 @@ fn write_row<'a>(
 }
 
 /// Replaces `out` with the labels of `samples`, `[N]`.
-pub fn labels(images: &Images, samples: &[usize], out: &mut Vec<usize>) {
-    out.clear();
-    out.extend(samples.iter().map(|&sample| usize::from(images.labels[sample])));
+pub fn labels(images: &Images, samples: &[usize], out: &mut Targets) {
+    out.labels.clear();
+    out.labels.extend(samples.iter().map(|&sample| usize::from(images.labels[sample])));
 }
 
 #[cfg(test)]
@@ -220,9 +221,9 @@ mod tests {
 
     #[test]
     fn labels_follow_the_samples() {
-        let mut out = vec![99; 3];
+        let mut out = Targets::of_labels(vec![99; 3]);
         labels(&images(10, 1, 1, 1), &[9, 0, 6, 9], &mut out);
-        assert_eq!(out, [2, 0, 6, 2]);
+        assert_eq!(out.labels, [2, 0, 6, 2]);
     }
 
     #[test]

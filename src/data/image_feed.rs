@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
+use super::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed, chunks};
 use super::{Augment, Fill, Images, Order, labels};
 use ternflock_base::error::Result;
-use ternflock_nn::Shape;
+use ternflock_nn::{Shape, TargetKind, Targets};
 
 /// The shape of a sample of `images`, as the input of a network.
 fn shape(images: &Images, augment: &Augment) -> Shape {
@@ -46,8 +46,8 @@ impl TrainingFeed for ImageFeed {
         shape(&self.images, &self.augment)
     }
 
-    fn classes(&self) -> usize {
-        self.images.classes
+    fn target(&self) -> TargetKind {
+        TargetKind::Class(self.images.classes)
     }
 
     fn samples(&self) -> usize {
@@ -59,11 +59,11 @@ impl TrainingFeed for ImageFeed {
         step: u64,
         part: Range<usize>,
         input: &mut [f32],
-        labels: &mut Vec<usize>,
+        targets: &mut Targets,
     ) -> Result<()> {
         let first = part.start;
         self.order.indices(step, part, &mut self.samples);
-        self::labels(&self.images, &self.samples, labels);
+        self::labels(&self.images, &self.samples, targets);
         let view = |position| self.augment.random(self.seed, step, first + position);
         self.fill.pixels(&self.images, &self.samples, &self.augment, view, input)
     }
@@ -104,8 +104,8 @@ impl EvaluationFeed for ImageSet {
         shape(&self.images, &self.augment)
     }
 
-    fn classes(&self) -> usize {
-        self.images.classes
+    fn target(&self) -> TargetKind {
+        TargetKind::Class(self.images.classes)
     }
 
     fn items(&self) -> usize {
@@ -113,14 +113,13 @@ impl EvaluationFeed for ImageSet {
     }
 
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk> {
-        let firsts = part.clone().step_by(capacity);
-        firsts.map(|first| Chunk { items: first..part.end.min(first + capacity), window: 0 }).collect()
+        chunks(part, capacity)
     }
 
-    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()> {
+    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()> {
         self.samples.clear();
         self.samples.extend(chunk.items.clone());
-        self::labels(&self.images, &self.samples, labels);
+        self::labels(&self.images, &self.samples, targets);
         let view = |_| self.augment.central();
         self.fill.pixels(&self.images, &self.samples, &self.augment, view, input)
     }
@@ -147,14 +146,14 @@ mod tests {
         let fill = Fill::new(&images, None).unwrap();
         let augment = Augment::new(None, &images).unwrap();
         let mut feed = ImageFeed::new(images.clone(), fill.clone(), augment.clone(), 3, 32).unwrap();
-        let (mut samples, mut expected_labels) = (Vec::new(), Vec::new());
+        let (mut samples, mut expected_targets) = (Vec::new(), Targets::default());
         Order::new(3, images.len(), 32).unwrap().indices(7, 10..21, &mut samples);
-        self::labels(&images, &samples, &mut expected_labels);
+        labels(&images, &samples, &mut expected_targets);
         let mut expected = vec![0.0; 11 * 64];
         fill.pixels(&images, &samples, &augment, |_| View::WHOLE, &mut expected).unwrap();
-        let (mut input, mut labels) = (vec![f32::NAN; 11 * 64], vec![99]);
-        feed.fill(7, 10..21, &mut input, &mut labels).unwrap();
-        assert_eq!((input, labels), (expected, expected_labels));
+        let (mut input, mut targets) = (vec![f32::NAN; 11 * 64], Targets::of_labels(vec![99]));
+        feed.fill(7, 10..21, &mut input, &mut targets).unwrap();
+        assert_eq!((input, targets), (expected, expected_targets));
     }
 
     #[test]
@@ -167,9 +166,9 @@ mod tests {
         for part in [0..100, 100..100, 100..359] {
             for chunk in set.chunks(part, 64) {
                 let mut input = vec![0.0; chunk.items.len() * 64];
-                let mut labels = Vec::new();
-                set.fill(&chunk, &mut input, &mut labels).unwrap();
-                seen.extend(labels.iter().map(|&label| label as u8));
+                let mut targets = Targets::default();
+                set.fill(&chunk, &mut input, &mut targets).unwrap();
+                seen.extend(targets.labels.iter().map(|&label| label as u8));
             }
         }
         assert_eq!(seen, images.labels);
@@ -186,11 +185,11 @@ mod tests {
                 (Fill::new(&images, None).unwrap(), Augment::new(Some(&job), &images).unwrap());
             ImageFeed::new(images.clone(), fill, augment, 3, 8).unwrap()
         };
-        let mut labels = Vec::new();
+        let mut targets = Targets::default();
         let mut filled = |step, part: Range<usize>| {
             let (mut feed, batch) = (feed(), part.len());
             let mut input = vec![f32::NAN; batch * 49];
-            feed.fill(step, part, &mut input, &mut labels).unwrap();
+            feed.fill(step, part, &mut input, &mut targets).unwrap();
             // One row per sample.
             (0..batch)
                 .map(|i| input.iter().skip(i).step_by(batch).copied().collect::<Vec<_>>())
@@ -205,7 +204,7 @@ mod tests {
                 Augment::new(Some(&job::Augment { padding: 0, mirror: false, ..job }), &images).unwrap();
             let mut feed =
                 ImageFeed::new(images.clone(), Fill::new(&images, None).unwrap(), augment, 3, 8).unwrap();
-            feed.fill(11, 0..8, &mut out, &mut labels).unwrap();
+            feed.fill(11, 0..8, &mut out, &mut targets).unwrap();
             out
         };
         assert_ne!(whole[0], plain.iter().step_by(8).copied().collect::<Vec<_>>());

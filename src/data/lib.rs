@@ -19,6 +19,7 @@ mod open;
 mod places;
 mod registry;
 mod remarks;
+mod samples;
 mod split;
 mod synthetic;
 mod text;
@@ -33,6 +34,7 @@ pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
+pub use samples::{Parts, SampleFeed, SampleSet, Samples, Selection, split};
 pub use text::{Corpus, Subset, TextFeed, TextSet, Texts, Vocabulary, synthetic_feed, synthetic_set};
 
 use xxhash_rust::xxh3::xxh3_64;

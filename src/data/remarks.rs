@@ -14,7 +14,7 @@ impl Feeds {
         let train = self.train.unknown_share().and_then(|share| unknown_remark("training", share, words));
         let evaluation =
             self.evaluation.unknown_share().and_then(|share| unknown_remark(self.set, share, words));
-        let empty = empty_remark(&self.train.empty_classes(), self.train.classes());
+        let empty = empty_remark(&self.train.empty_classes(), self.train.target().outputs());
         train.into_iter().chain(evaluation).chain(empty).collect()
     }
 }

@@ -114,7 +114,7 @@ fn draw(images: &Images, count: usize, seed: u64) -> Vec<usize> {
 
 /// How many of `count` samples each class gives: its share rounded down, plus one for the classes with the largest
 /// remainders, where ties follow `order`. A class gives its last sample only if no other class has one to spare.
-fn apportion(counts: &[usize], count: usize, order: &[usize]) -> Vec<usize> {
+pub(super) fn apportion(counts: &[usize], count: usize, order: &[usize]) -> Vec<usize> {
     let samples: usize = counts.iter().sum();
     let exact = |class: usize| counts[class] as u128 * count as u128;
     let limit = |class: usize| match spare(counts) >= count {

@@ -6,7 +6,7 @@
 //! - [`layers`]: one file per layer: its options, shapes, parameters, forward and backward; [`example`]:
 //!   examples of each.
 //! - [`network`]: a graph with parameters and buffers, ready to run.
-//! - [`loss`]: softmax cross-entropy.
+//! - [`targets`], [`loss`]: what a network learns to predict, and how far it is from that.
 //!
 //! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
 //! (docs/adr/0010-batch-innermost-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
@@ -28,10 +28,12 @@ pub mod loss;
 mod memory;
 pub mod network;
 pub mod parameters;
+mod registered;
 pub mod shape;
 mod size;
 pub mod spec;
 pub mod structure;
+pub mod targets;
 mod tensors;
 
 pub use clock::Clock;
@@ -39,10 +41,12 @@ pub use coupling::Coupling;
 pub use example::Example;
 pub use execution::Execution;
 pub use graph::{Graph, Node};
-pub use loss::{NO_LABEL, Tally, softmax_cross_entropy};
-pub use memory::{check_memory, needed_bytes};
+pub use loss::{Loss, Tally, softmax_cross_entropy, usual_loss};
+pub use memory::{Beside, check_memory, needed_bytes};
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};
+pub use registered::register_layer;
 pub use shape::Shape;
 pub use spec::LayerSpec;
 pub use structure::StructureKind;
+pub use targets::{NO_LABEL, TargetKind, Targets};

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
 use crate::shard;
 use ternflock_base::error::{Error, Result};
-use ternflock_nn::{NO_LABEL, Shape};
+use ternflock_nn::{NO_LABEL, Shape, TargetKind, Targets};
 
 /// A training text.
 pub struct TextFeed {
@@ -63,8 +63,8 @@ impl TrainingFeed for TextFeed {
         Shape::Tokens { steps: self.steps, vocabulary: self.vocabulary }
     }
 
-    fn classes(&self) -> usize {
-        self.vocabulary
+    fn target(&self) -> TargetKind {
+        TargetKind::Class(self.vocabulary)
     }
 
     fn samples(&self) -> usize {
@@ -80,17 +80,17 @@ impl TrainingFeed for TextFeed {
         step: u64,
         part: Range<usize>,
         input: &mut [f32],
-        labels: &mut Vec<usize>,
+        targets: &mut Targets,
     ) -> Result<()> {
         let batch = part.len();
         check_size(input, self.steps * batch)?;
         let first = (step % self.epoch()) as usize * self.steps;
-        labels.clear();
+        targets.labels.clear();
         for (t, row) in input.chunks_exact_mut(batch.max(1)).enumerate() {
             for (value, column) in row.iter_mut().zip(part.clone()) {
                 let at = column * self.column + first + t;
                 *value = self.tokens[at] as f32;
-                labels.push(self.tokens[at + 1] as usize);
+                targets.labels.push(self.tokens[at + 1] as usize);
             }
         }
         Ok(())
@@ -160,8 +160,8 @@ impl EvaluationFeed for TextSet {
         Shape::Tokens { steps: self.steps, vocabulary: self.vocabulary }
     }
 
-    fn classes(&self) -> usize {
-        self.vocabulary
+    fn target(&self) -> TargetKind {
+        TargetKind::Class(self.vocabulary)
     }
 
     fn items(&self) -> usize {
@@ -177,17 +177,17 @@ impl EvaluationFeed for TextSet {
             .collect()
     }
 
-    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()> {
+    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()> {
         let batch = chunk.items.len();
         check_size(input, self.steps * batch)?;
-        labels.clear();
+        targets.labels.clear();
         for (t, row) in input.chunks_exact_mut(batch.max(1)).enumerate() {
             for (value, column) in row.iter_mut().zip(chunk.items.clone()) {
                 let places = self.places(column);
                 let at = places.start + chunk.window * self.steps + t;
                 let here = at < places.end;
                 *value = if here { self.tokens[at] as f32 } else { 0.0 };
-                labels.push(if here { self.tokens[at + 1] as usize } else { NO_LABEL });
+                targets.labels.push(if here { self.tokens[at + 1] as usize } else { NO_LABEL });
             }
         }
         Ok(())
@@ -251,9 +251,9 @@ mod tests {
         // 23 tokens in 2 columns of 11: (11 - 1) / 3 = 3 steps.
         let mut feed = TextFeed::new(text(23), 23, 3, 2).unwrap();
         let mut batch = |step, part: Range<usize>| {
-            let (mut input, mut labels) = (vec![0.0; 3 * part.len()], Vec::new());
-            feed.fill(step, part, &mut input, &mut labels).unwrap();
-            (input, labels)
+            let (mut input, mut targets) = (vec![0.0; 3 * part.len()], Targets::default());
+            feed.fill(step, part, &mut input, &mut targets).unwrap();
+            (input, targets.labels)
         };
         assert_eq!(batch(0, 0..2), (vec![0.0, 11.0, 1.0, 12.0, 2.0, 13.0], vec![1, 12, 2, 13, 3, 14]));
         assert_eq!(batch(2, 0..1), (vec![6.0, 7.0, 8.0], vec![7, 8, 9]));
@@ -285,9 +285,9 @@ mod tests {
             let tokens = text(batch * (steps + 1) + extra);
             let mut feed = TextFeed::new(tokens.clone(), tokens.len(), steps, batch).unwrap();
             let mut fill = |part: Range<usize>| {
-                let (mut input, mut labels) = (vec![0.0; steps * part.len()], Vec::new());
-                feed.fill(step, part, &mut input, &mut labels).unwrap();
-                (input, labels)
+                let (mut input, mut targets) = (vec![0.0; steps * part.len()], Targets::default());
+                feed.fill(step, part, &mut input, &mut targets).unwrap();
+                (input, targets.labels)
             };
             let (whole, right) = fill(0..batch);
             for rank in 0..world {
@@ -315,9 +315,9 @@ mod tests {
                     // Windows of the same columns follow each other, so that their state can be carried.
                     let goes_on = last == chunk.window.checked_sub(1).map(|before| (chunk.items.clone(), before));
                     prop_assert!(chunk.window == 0 || goes_on);
-                    let (mut input, mut labels) = (vec![f32::NAN; steps * chunk.items.len()], Vec::new());
-                    set.fill(&chunk, &mut input, &mut labels).unwrap();
-                    for (&read, &label) in input.iter().zip(&labels).filter(|(_, label)| **label != NO_LABEL) {
+                    let (mut input, mut targets) = (vec![f32::NAN; steps * chunk.items.len()], Targets::default());
+                    set.fill(&chunk, &mut input, &mut targets).unwrap();
+                    for (&read, &label) in input.iter().zip(&targets.labels).filter(|(_, label)| **label != NO_LABEL) {
                         prop_assert_eq!(read as usize + 1, label);
                         seen.push(label);
                     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::run::steps::Run;
-use crate::setup::construct::TEST;
+use crate::setup::feeds::TEST;
 use crate::state::restore::take_parameters;
 use crate::step::evaluate::{Evaluator, evaluate};
 use crate::step::statistics::with_averaged;

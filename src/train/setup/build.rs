@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::exchange::{check_rank, float32_layers, has_row_scales, low_rank_layers};
 use crate::run::stages::{Stages, check};
-use crate::setup::construct::{TEST, build_graph, open_feeds};
+use crate::setup::construct::build_graph;
+use crate::setup::feeds::{TEST, open_feeds};
 use crate::setup::room::check_room;
 use crate::state::run_dir::RunDir;
 use crate::state::trained_on::named;
@@ -117,7 +118,7 @@ pub(super) fn check_network(
     evaluates: bool,
 ) -> Result<Graph> {
     let job = &loaded.job;
-    let graph = build_graph(model, &loaded.source, train.input(), train.classes())?;
+    let graph = build_graph(model, &loaded.source, train.input(), train.target())?;
     float32_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
     has_row_scales(&job.exchange, &graph, &[]).map_err(blame(loaded, "exchange.row_scales"))?;
     low_rank_layers(&job.exchange, &graph).map_err(blame(loaded, "exchange.low_rank"))?;

@@ -1,22 +1,22 @@
-//! Sizes of layers that follow from the data: `units = "vocabulary"` and `units = "classes"`.
+//! Sizes of layers that follow from the data: `units = "vocabulary"`, `units = "classes"`, `units = "targets"`.
 
 use serde_json::{Map, Value};
 
-use ternflock_nn::Shape;
+use ternflock_nn::{Shape, TargetKind};
 
 /// The options that may have such a value: the type of the layer, and the key.
 const SIZED: [(&str, &str); 3] = [("linear", "units"), ("conv2d", "filters"), ("embedding", "vocabulary")];
 
 /// The sizes that data can define.
-const WORDS: [&str; 2] = ["vocabulary", "classes"];
+const WORDS: [&str; 3] = ["vocabulary", "classes", "targets"];
 
 /// The options that hold arbitrary names.
 const NAMES: [&str; 4] = ["name", "type", "inputs", "tied"];
 
-/// Replaces such a word in the `table` of a layer by the size from data of shape `input` with `classes` classes. An
+/// Replaces such a word in the `table` of a layer by the size from data of shape `input` with targets of kind `target`. An
 /// `Err` has the reason why there is none.
-pub fn resolve(table: &mut Map<String, Value>, input: Shape, classes: usize) -> Result<(), String> {
-    replace(table, |word| size(word, input, classes))
+pub fn resolve(table: &mut Map<String, Value>, input: Shape, target: TargetKind) -> Result<(), String> {
+    replace(table, |word| size(word, input, target))
 }
 
 /// The same before the data are known: replaces each word that some kind of data defines by a number that no
@@ -44,16 +44,32 @@ fn replace(
     Ok(())
 }
 
-fn size(word: &str, input: Shape, classes: usize) -> Result<usize, String> {
-    match (word, input) {
-        ("vocabulary", Shape::Tokens { vocabulary, .. }) => Ok(vocabulary),
-        ("vocabulary", _) => {
-            Err("the data are images, which have no vocabulary; \"classes\" is the number of classes".into())
-        }
-        (_, Shape::Tokens { .. }) => {
+fn size(word: &str, input: Shape, target: TargetKind) -> Result<usize, String> {
+    match (word, input, target) {
+        ("vocabulary", Shape::Tokens { vocabulary, .. }, _) => Ok(vocabulary),
+        (_, Shape::Tokens { .. }, _) => {
             Err("the data are a text; \"vocabulary\" is the number of its words".into())
         }
-        _ => Ok(classes),
+        ("classes", _, TargetKind::Class(classes)) => Ok(classes),
+        ("targets", _, TargetKind::Values(values)) => Ok(values),
+        (_, _, TargetKind::Class(_)) => Err(format!(
+            "the data are {}, which have no {word}; \"classes\" is the number of classes",
+            kind_of(input)
+        )),
+        (_, _, TargetKind::Values(_)) => Err(format!(
+            "the data are {}, which have no {word}; \"targets\" is the number of values that a sample's target has",
+            kind_of(input)
+        )),
+    }
+}
+
+/// The kind of samples of shape `input`, in a word.
+fn kind_of(input: Shape) -> &'static str {
+    match input {
+        Shape::Image { .. } => "images",
+        Shape::Vector { .. } => "vectors",
+        Shape::Sequence { .. } => "sequences",
+        Shape::Tokens { .. } => "a text",
     }
 }
 
@@ -68,7 +84,8 @@ mod tests {
 
     fn resolved(table: Value, input: Shape) -> Result<Value, String> {
         let mut table = table.as_object().unwrap().clone();
-        resolve(&mut table, input, if input == TEXT { 40 } else { 10 }).map(|()| table.into())
+        resolve(&mut table, input, TargetKind::Class(if input == TEXT { 40 } else { 10 }))
+            .map(|()| table.into())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use ternflock_collectives::topology::Topology;
 
 use super::build::{blame, check_batch, check_network, stages_of};
-use super::construct::open_feeds;
+use super::feeds::open_feeds;
 use crate::step::trainer::Trainer;
 use ternflock_base::error::Result;
 use ternflock_job::Loaded;

@@ -11,7 +11,7 @@ use crate::run::log::RunLog;
 use crate::run::progress::RunProgress;
 use crate::run::steps::Run;
 use crate::setup::build::{build, identify, read, where_it_began};
-use crate::setup::construct::TEST;
+use crate::setup::feeds::TEST;
 use crate::setup::placement::{Placement, differences, place};
 use crate::state::hash::program_hash;
 use crate::state::own_job::TakenUp;

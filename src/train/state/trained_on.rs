@@ -8,7 +8,7 @@ use ternflock_checkpoint::{Data, Snapshot};
 use ternflock_data::Facts;
 use ternflock_job::{self as job, Job, Split, Validation};
 
-use crate::setup::construct::{TEST, VALIDATION};
+use crate::setup::feeds::{TEST, VALIDATION};
 
 /// Refuses the checkpoint at `path`, whose job is `stored`, if an earlier version split its data in a way
 /// that this one does not: samples that it was trained on would be mistaken for others. `instead` is the

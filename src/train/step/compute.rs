@@ -1,6 +1,8 @@
 //! A rank's part of a step up to its gradients: forward, loss and backward, for its complete part of the
 //! batch at once or for one micro-batch after another.
 
+use std::sync::Arc;
+
 use ternflock_collectives::topology::Topology;
 
 use crate::exchange::GradientSink;
@@ -10,7 +12,7 @@ use ternflock_base::error::Result;
 use ternflock_data::{TrainingFeed, shard};
 use ternflock_job::Job;
 use ternflock_nn::layer::{Draw, Mode, RecurrentState};
-use ternflock_nn::{Network, Tally, softmax_cross_entropy};
+use ternflock_nn::{Loss, Network, Tally, Targets, usual_loss};
 use ternflock_smoothout::SmoothOut;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut};
 
@@ -19,7 +21,8 @@ pub struct Compute {
     pub feed: Box<dyn TrainingFeed>,
     seed: u64,
     batch: Batch,
-    labels: Vec<usize>,
+    loss: Arc<dyn Loss>,
+    targets: Targets,
     places: Places,
     sums: Sums,
     smoothout: Option<SmoothOut>,
@@ -38,10 +41,11 @@ impl Compute {
     ) -> Result<Compute> {
         let batch = Batch::of(&job.train);
         let mut compute = Compute {
+            loss: usual_loss(feed.target()),
+            targets: Targets::with_capacity(batch.at_a_time(topology.world())),
             feed,
             seed: job.train.seed,
             batch,
-            labels: Vec::with_capacity(batch.at_a_time(topology.world())),
             places: Places::new(network, &batch, topology.world()),
             sums: Sums::default(),
             smoothout: None,
@@ -100,7 +104,7 @@ impl Compute {
         parts: &[usize],
         give: &mut GradientSink<'_, 'a>,
     ) -> Result<Tally> {
-        let Compute { feed, seed, batch, labels, places, sums, smoothout } = self;
+        let Compute { feed, seed, batch, loss, targets, places, sums, smoothout } = self;
         let part = shard(batch.global(), rank, world);
         let (weight, first) = (world as f32 / batch.global() as f32, part.start);
         if feed.restarts(step) {
@@ -115,11 +119,11 @@ impl Compute {
                 smoothout.perturb(draw, a, &mut network.parameters.values);
             }
             places.give(network, at.clone());
-            feed.fill(step, samples, network.input_mut(size), labels)?;
+            feed.fill(step, samples, network.input_mut(size), targets)?;
             network.forward(size, Mode::Train(draw));
             places.take(network, at);
-            let (logits, gradient) = network.output_and_gradient();
-            total += softmax_cross_entropy(logits, labels, weight, Some(gradient));
+            let (outputs, gradient) = network.output_and_gradient();
+            total += loss.compute(outputs, targets, weight, Some(gradient));
             done += 1;
             // After a loss that is not finite no further computation is useful, and the network shows its
             // origin.

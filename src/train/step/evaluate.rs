@@ -1,10 +1,12 @@
 //! Evaluation over all ranks, which counts every sample exactly once.
 
+use std::sync::Arc;
+
 use crate::step::recurrent_state;
 use ternflock_base::error::Result;
 use ternflock_data::{EvaluationFeed, shard};
 use ternflock_nn::layer::Mode;
-use ternflock_nn::{Network, Tally, softmax_cross_entropy};
+use ternflock_nn::{Loss, Network, Tally, Targets, usual_loss};
 use ternflock_world::World;
 
 /// Images are evaluated in batches of at least this size, however small a rank's share of a training batch
@@ -15,13 +17,15 @@ pub const EVALUATION_BATCH: usize = 64;
 /// A set of samples and the buffers to evaluate on it.
 pub struct Evaluator {
     feed: Box<dyn EvaluationFeed>,
-    labels: Vec<usize>,
+    loss: Arc<dyn Loss>,
+    targets: Targets,
 }
 
 impl Evaluator {
     /// Evaluates on all of `feed`.
     pub fn new(feed: Box<dyn EvaluationFeed>) -> Evaluator {
-        Evaluator { feed, labels: Vec::new() }
+        let loss = usual_loss(feed.target());
+        Evaluator { feed, loss, targets: Targets::default() }
     }
 
     /// The set to evaluate on.
@@ -38,9 +42,9 @@ impl Evaluator {
             if chunk.window == 0 {
                 recurrent_state::reset(network);
             }
-            self.feed.fill(&chunk, network.input_mut(batch), &mut self.labels)?;
-            let logits = network.forward(batch, Mode::Evaluate);
-            total += softmax_cross_entropy(logits, &self.labels, 1.0, None);
+            self.feed.fill(&chunk, network.input_mut(batch), &mut self.targets)?;
+            let outputs = network.forward(batch, Mode::Evaluate);
+            total += self.loss.compute(outputs, &self.targets, 1.0, None);
         }
         recurrent_state::put_back(network, &state);
         Ok(total)

@@ -1,13 +1,15 @@
 //! The loss of a network on given samples as a function of its parameters, computed by all ranks together, as
 //! in evaluation: without dropout and with batch norm's running statistics.
 
+use std::sync::Arc;
+
 use crate::step::evaluate::sum_tallies;
 use crate::step::recurrent_state;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{Chunk, EvaluationFeed, shard};
 use ternflock_landscape as landscape;
 use ternflock_nn::layer::Mode;
-use ternflock_nn::{NO_LABEL, Network, Shape, Tally, softmax_cross_entropy};
+use ternflock_nn::{Loss, Network, Shape, Tally, Targets, usual_loss};
 use ternflock_tensor::add_scaled;
 use ternflock_world::World;
 
@@ -18,7 +20,8 @@ pub struct Objective<'a> {
     feed: Box<dyn EvaluationFeed>,
     /// This rank's part.
     chunks: Vec<Chunk>,
-    labels: Vec<usize>,
+    loss: Arc<dyn Loss>,
+    targets: Targets,
     /// Number of labels of all ranks.
     count: u64,
     /// The gradient of the chunks so far.
@@ -47,14 +50,15 @@ impl<'a> Objective<'a> {
         let part = shard(items, world.rank(), world.size());
         let mut chunks = feed.chunks(part, network.capacity());
         chunks.retain(|chunk| chunk.window < windows);
-        let (mut labels, mut count) = (Vec::new(), 0);
+        let loss = usual_loss(feed.target());
+        let (mut targets, mut count) = (Targets::default(), 0);
         for chunk in &chunks {
-            feed.fill(chunk, network.input_mut(chunk.items.len()), &mut labels)?;
-            count += labels.iter().filter(|&&label| label != NO_LABEL).count() as u64;
+            feed.fill(chunk, network.input_mut(chunk.items.len()), &mut targets)?;
+            count += targets.count() as u64;
         }
         let count = world.gather([count])?.into_iter().map(|[count]| count).sum();
         let sum = vec![0.0; network.parameters.values.len()];
-        Ok(Objective { network, world, feed, chunks, labels, count, sum })
+        Ok(Objective { network, world, feed, chunks, loss, targets, count, sum })
     }
 
     /// Number of labels over which the loss is averaged.
@@ -63,7 +67,7 @@ impl<'a> Objective<'a> {
     }
 
     fn compute(&mut self, x: &[f32], with_gradient: bool) -> Result<f64> {
-        let Objective { network, world, feed, chunks, labels, count, sum } = self;
+        let Objective { network, world, feed, chunks, loss, targets, count, sum } = self;
         network.parameters.values.copy_from_slice(x);
         // The mean over ranks is the mean over labels.
         let weight = (world.size() as f64 / *count as f64) as f32;
@@ -74,15 +78,15 @@ impl<'a> Objective<'a> {
             if chunk.window == 0 {
                 recurrent_state::reset(network);
             }
-            feed.fill(chunk, network.input_mut(batch), labels)?;
+            feed.fill(chunk, network.input_mut(batch), targets)?;
             network.forward(batch, Mode::Evaluate);
-            let (logits, gradient) = network.output_and_gradient();
+            let (outputs, gradient) = network.output_and_gradient();
             if with_gradient {
-                tally += softmax_cross_entropy(logits, labels, weight, Some(gradient));
+                tally += loss.compute(outputs, targets, weight, Some(gradient));
                 network.backward(batch);
                 add_scaled(1.0, &network.parameters.gradients, sum);
             } else {
-                tally += softmax_cross_entropy(logits, labels, weight, None);
+                tally += loss.compute(outputs, targets, weight, None);
             }
         }
         if with_gradient {

@@ -4,6 +4,7 @@
 use std::fs;
 
 use ternflock::job;
+use ternflock::nn::Targets;
 use ternflock::train::{build_graph, open_feeds};
 
 use crate::{alone, begin, pass};
@@ -45,11 +46,11 @@ fn every_preset_has_a_gradient_for_each_of_its_parameters() {
         fs::write(&path, text).unwrap();
         let loaded = job::load(&path, &[]).unwrap();
         let mut feed = open_feeds(&loaded).unwrap().train;
-        let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+        let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.target()).unwrap();
         let mut network = begin(graph, samples);
-        let (mut input, mut labels) = (network.input_mut(samples).to_vec(), Vec::new());
-        feed.fill(0, 0..samples, &mut input, &mut labels).unwrap();
-        let loss = pass(&mut network, samples, &input, &labels);
+        let (mut input, mut targets) = (network.input_mut(samples).to_vec(), Targets::default());
+        feed.fill(0, 0..samples, &mut input, &mut targets).unwrap();
+        let loss = pass(&mut network, samples, &input, &targets.labels);
         assert!(loss.is_finite() && loss > 0.0, "{preset}: {loss}");
         for parameter in &network.parameters.table {
             let gradient = &network.parameters.gradients[parameter.range.clone()];

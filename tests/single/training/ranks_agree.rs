@@ -21,7 +21,7 @@ use crate::runs::{short, train, train_without_threads};
 
 fn trainer(loaded: &Loaded, world: &World) -> Trainer {
     let feed = open_feeds(loaded).unwrap().train;
-    let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+    let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.target()).unwrap();
     Trainer::new(&loaded.job, graph, feed, world.topology(), true).unwrap()
 }
 

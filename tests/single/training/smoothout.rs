@@ -7,7 +7,8 @@ use ternflock::compress::force::Force;
 use ternflock::compress::group_lasso::GroupLasso;
 use ternflock::error::Kind;
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Execution, Network, softmax_cross_entropy};
+use ternflock::nn::loss::CrossEntropy;
+use ternflock::nn::{Execution, Loss, Network, Targets};
 use ternflock::optim::{Moment, Optimizer, learning_rate};
 use ternflock::smoothout::SmoothOut;
 use ternflock::train::{Trainer, build_graph, open_feeds, place, prepare};
@@ -172,14 +173,14 @@ fn a_step_has_the_documented_order() {
     let trained = on_ranks(1, |mut world| {
         place(&mut world).unwrap();
         let feed = open_feeds(&loaded).unwrap().train;
-        let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+        let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.target()).unwrap();
         let mut trainer = Trainer::new(job, graph, feed, world.topology(), true).unwrap();
         (0..3).for_each(|_| _ = trainer.step(&mut world, false).unwrap());
         trainer.network.parameters.values
     });
 
     let mut feed = open_feeds(&loaded).unwrap().train;
-    let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+    let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.target()).unwrap();
     let mut network = Network::new(graph, Execution::float32(8)).unwrap();
     network.parameters.initialise(job.train.seed);
     let table = network.parameters.table.clone();
@@ -187,17 +188,17 @@ fn a_step_has_the_documented_order() {
     let mut lasso = GroupLasso::new(&job.sparsity, network.graph(), &network.parameters).unwrap().unwrap();
     let mut force = Force::new(&job.force, network.graph(), &table).unwrap().unwrap();
     let mut optimizer = Optimizer::new(&job.optimizer, network.parameters.values.len());
-    let mut labels = Vec::new();
+    let mut targets = Targets::default();
     for step in 0..3 {
         let clean = network.parameters.values.clone();
         let mut sums = vec![0.0f32; clean.len()];
         for first_sample in [0, 8, 16] {
             let draw = Draw { seed: job.train.seed, step, first_sample };
             noise.perturb(draw, noise.amplitude(step, 20), &mut network.parameters.values);
-            feed.fill(step, first_sample..first_sample + 8, network.input_mut(8), &mut labels).unwrap();
+            feed.fill(step, first_sample..first_sample + 8, network.input_mut(8), &mut targets).unwrap();
             network.forward(8, Mode::Train(draw));
-            let (logits, gradient) = network.output_and_gradient();
-            softmax_cross_entropy(logits, &labels, 1.0 / 24.0, Some(gradient));
+            let (outputs, gradient) = network.output_and_gradient();
+            CrossEntropy.compute(outputs, &targets, 1.0 / 24.0, Some(gradient));
             network.backward(8);
             sums.iter_mut().zip(&network.parameters.gradients).for_each(|(sum, gradient)| *sum += gradient);
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use support::digits::load;
 use support::ranks::on_ranks;
 use ternflock::data::{Feeds, shard};
+use ternflock::nn::{TargetKind, Targets};
 use ternflock::train::{open_feeds, open_test_set};
 
 use super::made_up;
@@ -18,11 +19,11 @@ fn ranks_share_a_made_up_text_however_many_they_are() {
     let loaded = made_up(&["exchange.gradients=float32"]);
     let read = |part: Range<usize>| {
         let Feeds { mut train, evaluation, .. } = open_feeds(&loaded).unwrap();
-        let (mut input, mut labels) = (vec![0.0; 7 * part.len()], Vec::new());
+        let (mut input, mut targets) = (vec![0.0; 7 * part.len()], Targets::default());
         let mut columns = vec![Vec::new(); part.len()];
         for step in [0, 1, 27, 28] {
-            train.fill(step, part.clone(), &mut input, &mut labels).unwrap();
-            for (at, (&token, &label)) in input.iter().zip(&labels).enumerate() {
+            train.fill(step, part.clone(), &mut input, &mut targets).unwrap();
+            for (at, (&token, &label)) in input.iter().zip(&targets.labels).enumerate() {
                 columns[at % part.len()].push((token as usize, label));
             }
         }
@@ -55,10 +56,10 @@ fn a_made_up_text_teaches_what_follows_what() {
     train(2, &loaded, directory.path());
     let stored = load(directory.path(), 400);
     let mut train = open_feeds(&loaded).unwrap().train;
-    let (mut counts, mut labels, steps) = ([0.0; 60], Vec::new(), train.samples() as u64 / 7);
+    let (mut counts, mut targets, steps) = ([0.0; 60], Targets::default(), train.samples() as u64 / 7);
     for step in 0..steps {
-        train.fill(step, 0..7, &mut [0.0; 49], &mut labels).unwrap();
-        labels.iter().for_each(|&label| counts[label] += 1.0);
+        train.fill(step, 0..7, &mut [0.0; 49], &mut targets).unwrap();
+        targets.labels.iter().for_each(|&label| counts[label] += 1.0);
     }
     let all: f64 = counts.iter().sum();
     let shares = counts.iter().map(|count| count / all).filter(|share| *share > 0.0);
@@ -68,7 +69,7 @@ fn a_made_up_text_teaches_what_follows_what() {
 
     assert!(stored.vocabulary.is_empty());
     let evaluation = open_test_set(&loaded.job.data, None, None).unwrap();
-    assert_eq!((evaluation.classes(), evaluation.items()), (60, 5));
+    assert_eq!((evaluation.target(), evaluation.items()), (TargetKind::Class(60), 5));
     for rank in resume_changed(2, &made_up(&["data.tokens=20001", "train.steps=401"]), directory.path()) {
         let message = rank.result.unwrap_err().to_string();
         assert!(

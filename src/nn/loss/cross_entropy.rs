@@ -1,40 +1,28 @@
 //! Softmax cross-entropy. Letters: N samples, K classes.
 
+use super::{Loss, Tally};
+use crate::targets::{NO_LABEL, Targets};
 use ternflock_tensor::{exp, for_each_row, rows, rows_mut, vectorise};
 
-/// The result of a batch. The tallies of parts add up to the tally of the batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Tally {
-    /// The sum of the samples' losses, in nats.
-    pub loss: f64,
-    /// Samples whose largest logit is the label's (the first of equals counts).
-    pub correct: u64,
-    /// Samples.
-    pub samples: u64,
-}
+/// Softmax cross-entropy: classification, and the next token of a language model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrossEntropy;
 
-impl Tally {
-    /// The mean loss per sample.
-    pub fn mean_loss(&self) -> f64 {
-        self.loss / self.samples as f64
+impl Loss for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
     }
 
-    /// The share of correct samples.
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples as f64
+    fn compute(
+        &self,
+        outputs: &[f32],
+        targets: &Targets,
+        weight: f32,
+        gradient: Option<&mut [f32]>,
+    ) -> Tally {
+        softmax_cross_entropy(outputs, &targets.labels, weight, gradient)
     }
 }
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.loss += other.loss;
-        self.correct += other.correct;
-        self.samples += other.samples;
-    }
-}
-
-/// A label that means "no label": its row does not count and has no gradient.
-pub const NO_LABEL: usize = usize::MAX;
 
 /// The number of rows whose results are on the stack at a time. The threads share them.
 const ROWS: usize = 64;

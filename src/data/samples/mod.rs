@@ -1,0 +1,82 @@
+//! Samples of any kind that are read by their number, and the feeds over them. A new source of data is a type that
+//! implements [`Samples`].
+
+mod feed;
+mod layout;
+mod split;
+
+use std::sync::Arc;
+
+pub use feed::{SampleFeed, SampleSet};
+pub use split::{Parts, split};
+
+use super::Facts;
+use ternflock_base::error::Result;
+use ternflock_nn::{Shape, TargetKind, Targets};
+
+/// A set of samples of one shape, each with its target. Reading must be possible from several threads at a time.
+pub trait Samples: Send + Sync {
+    /// The shape of a sample's input.
+    fn input(&self) -> Shape;
+
+    /// What is predicted for a sample.
+    fn target(&self) -> TargetKind;
+
+    /// N, the number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads the samples `numbers`, which may be in any order and may repeat: writes their inputs to `inputs`, one after
+    /// another, each as its shape says (`[C, H, W]`, `[T, D]` or `[D]`), and replaces `targets`.
+    ///
+    /// # Errors
+    /// If a sample cannot be read. The message names the file and the place in it.
+    fn read(&self, numbers: &[usize], inputs: &mut [f32], targets: &mut Targets) -> Result<()>;
+
+    /// The labels of all samples, `[N]`, for a stratified split; `None` for values.
+    fn labels(&self) -> Option<Vec<usize>>;
+
+    /// The names of the classes, if they have names.
+    fn class_names(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// A hash of all contents: ranks with equal hashes read the same data.
+    fn hash(&self) -> u64;
+
+    /// Facts that identify these data when a run resumes: counts, sizes and hashes, each with its name.
+    fn facts(&self) -> Facts;
+}
+
+/// Some of a set's samples, in their order.
+#[derive(Clone)]
+pub struct Selection {
+    /// The set.
+    pub samples: Arc<dyn Samples>,
+    /// The numbers of those samples.
+    pub numbers: Vec<usize>,
+}
+
+impl Selection {
+    /// All of `samples`.
+    pub fn all(samples: Arc<dyn Samples>) -> Selection {
+        let numbers = (0..samples.len()).collect();
+        Selection { samples, numbers }
+    }
+
+    /// The classes that none of these samples has, in ascending order; none for values.
+    pub fn empty_classes(&self) -> Vec<usize> {
+        let TargetKind::Class(classes) = self.samples.target() else { return Vec::new() };
+        let mut is_empty = vec![true; classes];
+        let labels = self.samples.labels().unwrap_or_default();
+        self.numbers.iter().for_each(|&number| is_empty[labels[number]] = false);
+        (0..classes).filter(|&class| is_empty[class]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! From a job to its data. Every error names the line of the job file.
+
+use std::path::Path;
+
+use crate::state::trained_on::no_split;
+use ternflock_base::error::{Error, Result};
+use ternflock_data::{
+    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Subset, Texts,
+    Vocabulary, open_dataset, refuse_directory, synthetic_feed, synthetic_set,
+};
+use ternflock_job::{Data, Job, Loaded, SyntheticText, Text};
+
+/// The name of the validation set in events and checkpoints.
+pub const VALIDATION: &str = "validation";
+/// The name of the test set in events and checkpoints.
+pub const TEST: &str = "test";
+
+/// The data that `loaded` trains and evaluates on. Errors name the line of the job file.
+pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
+    let (job, source) = (&loaded.job, &loaded.source);
+    let blame = |path: &'static str| {
+        move |error: Error| Error::Job { at: source.at(path), message: error.to_string() }
+    };
+    refuse_directory(&job.data.dataset, job.data.dir.as_deref())?;
+    if let Some(text) = &job.data.text {
+        return open_texts(job, text);
+    }
+    if let Some(text) = &job.data.synthetic_text {
+        return make_up_texts(text, job.train.global_batch).map_err(blame("data.tokens"));
+    }
+    let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
+    let validation = split_off(&mut dataset, &job.data).map_err(blame("data.validation"))?;
+    let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
+    let augment = Augment::new(job.data.augment.as_ref(), &dataset.train).map_err(blame("data.crop"))?;
+    let set = |images| -> Box<dyn EvaluationFeed> {
+        Box::new(ImageSet::new(images, fill.clone(), augment.clone()))
+    };
+    let test = set(dataset.test);
+    let (evaluation, set, test) = match validation.map(set) {
+        Some(validation) => (validation, VALIDATION, Some(test)),
+        None => (test, TEST, None),
+    };
+    let train = ImageFeed::new(dataset.train, fill, augment, job.train.seed, job.train.global_batch)?;
+    Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
+}
+
+/// Takes the validation split out of the training set of `dataset`, if `data` asks for one.
+fn split_off(dataset: &mut Dataset, data: &Data) -> Result<Option<Images>> {
+    data.split.as_ref().map_or(Ok(None), |split| dataset.split_validation(split))
+}
+
+/// The texts for training, for choosing the network, and for the final test.
+fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
+    let mut texts = Texts::new(&job.data, text, job.data.dir.as_deref());
+    let corpus = texts.corpus()?;
+    let vocabulary = corpus.vocabulary.clone();
+    let evaluation = Box::new(texts.set(Subset::Valid, &vocabulary)?);
+    let test: Box<dyn EvaluationFeed> = Box::new(texts.set(Subset::Test, &vocabulary)?);
+    drop(texts);
+    let train = Box::new(corpus.into_feed(text, job.train.global_batch)?);
+    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: Some(vocabulary) })
+}
+
+/// The same for a generated text, whose tokens are numbers that stand for no words.
+fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
+    let train = Box::new(synthetic_feed(text, global_batch)?);
+    let evaluation = Box::new(synthetic_set(text, Subset::Valid)?);
+    let test: Box<dyn EvaluationFeed> = Box::new(synthetic_set(text, Subset::Test)?);
+    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: None })
+}
+
+/// The test set of `data`, in `dir` or in its usual place; a text is read with the vocabulary of a
+/// checkpoint.
+pub fn open_test_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    open_set(data, dir, vocabulary, Subset::Test, |dataset| Ok(dataset.test))
+}
+
+/// The set by which `data` chooses the network, from the same places.
+///
+/// # Errors
+/// Those of opening it; also if that set is the test set.
+pub fn open_validation_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    open_set(data, dir, vocabulary, Subset::Valid, |mut dataset| {
+        split_off(&mut dataset, data)?.ok_or_else(|| {
+            let why = no_split(data);
+            Error::Usage(format!(
+                "there is no validation set ({why}): the network was chosen on the test set"
+            ))
+        })
+    })
+}
+
+/// The set that `data` trains on, in its own order and prepared as for evaluation: no image is cropped at
+/// random or mirrored, and a text has the columns that evaluation reads.
+pub fn open_training_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    open_set(data, dir, vocabulary, Subset::Train, |mut dataset| {
+        split_off(&mut dataset, data)?;
+        Ok(dataset.train)
+    })
+}
+
+/// `part` of a text, or the `images` of a data set, to evaluate on.
+fn open_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+    subset: Subset,
+    images: impl FnOnce(Dataset) -> Result<Images>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    refuse_directory(&data.dataset, dir)?;
+    if let Some(text) = &data.text {
+        let vocabulary =
+            vocabulary.ok_or_else(|| Error::Usage("a text needs a vocabulary, and there is none".into()))?;
+        return Ok(Box::new(Texts::new(data, text, dir).set(subset, vocabulary)?));
+    }
+    if let Some(text) = &data.synthetic_text {
+        return Ok(Box::new(synthetic_set(text, subset)?));
+    }
+    let images = images(open_dataset(data, dir)?)?;
+    let fill = build_fill(data, &images)?;
+    let augment = Augment::new(data.augment.as_ref(), &images)?;
+    Ok(Box::new(ImageSet::new(images, fill, augment)))
+}
+
+/// The conversion of `images` to network inputs, as set in `[data]`.
+fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
+    let normalise = data.mean.clone().zip(data.std.clone());
+    let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
+    Fill::new(images, normalise.as_ref())
+}
