@@ -77,6 +77,10 @@ fuzz_target!(|input: &[u8]| {
             drop(sum);
         }
         5 => drop(ring_f32::sum(&mut peers, 7, &mut [0.0; 100])),
+        6 if what / 12 % 2 == 1 => {
+            let reduction = control::Reduction::new(Lane::Bulk, 70).with_sparse(1, 66);
+            drop(reduction.complete(&mut peers, &mut [1; 72]));
+        }
         6 => drop(control::max_or(&mut peers, 2, &mut [1, 2, 3])),
         7 => drop(control::all_gather(&mut peers, &[1, 2])),
         8 => drop(control::broadcast(&mut peers, &mut vec![1, 2, 3])),

@@ -97,8 +97,13 @@ impl Vectors {
 
 impl Compressed {
     fn new(method: &'static dyn Method, elements: usize, job: &job::Exchange, world: usize) -> Compressed {
-        let tensor =
-            Tensor { number: 0, range: 0..elements, shape: squarest(elements).into(), sparse_rows: false };
+        let tensor = Tensor {
+            number: 0,
+            range: 0..elements,
+            shape: squarest(elements).into(),
+            sparse_rows: false,
+            row_scales: false,
+        };
         let words = vec![0; method.words(std::slice::from_ref(&tensor.shape))];
         let payload = method.payload(vec![tensor], &Setup { job, bucket_elements: elements, world });
         Compressed { method, words, payload }

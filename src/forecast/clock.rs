@@ -43,8 +43,8 @@ impl<'a> Exchanges<'a> {
         let mut words = vec![0; agreed_words(shares)];
         let wait = self.ranks.longest(1.0, 0.0, |transport| control::max(transport, &mut words))?;
         let mut phases = Phases { wait, ..Phases::default() };
-        for Share { method, shapes, .. } in shares {
-            phases += method.rehearse(shapes, algorithm, &self.ranks)?;
+        for share in shares {
+            phases += share.method.rehearse(&share.payload_shapes(), algorithm, &self.ranks)?;
         }
         Ok(phases)
     }

@@ -72,7 +72,7 @@ pub fn report(
 fn bytes_sent(algorithm: Algorithm, shares: &[Share], topology: &Topology) -> u64 {
     let agreed = control::max_traffic(agreed_words(shares), topology.world()).bytes_sent;
     let path = ReductionPath { algorithm, coding: Coding::Never, topology };
-    let payloads = shares.iter().map(|Share { method, shapes, .. }| method.predicted_bytes(shapes, &path, 0));
+    let payloads = shares.iter().map(|share| share.method.predicted_bytes(&share.payload_shapes(), &path, 0));
     agreed + payloads.sum::<u64>()
 }
 

@@ -21,7 +21,8 @@ mod step;
 
 pub use exchange::method::Bytes;
 pub use exchange::{
-    Agreed, Exchange, GradientSink, agreed_words, compressed, has_sparse_rows, method, overlaps, rows_read,
+    Agreed, Exchange, GradientSink, agreed_words, compressed, has_row_scales, has_sparse_rows, method,
+    overlaps, rows_read,
 };
 pub use run::allocation_deadline::AllocationDeadline;
 pub use run::entry::{Options, run};

@@ -39,10 +39,12 @@
 
 mod layout;
 mod moments;
+mod parts;
 mod rows;
 mod ternary;
 
 pub use layout::Layout;
 pub use moments::Moments;
+pub use parts::{decode_part, encode_part};
 pub use rows::{Rows, decode_rows, encode_rows};
 pub use ternary::{Rounding, decode, encode};

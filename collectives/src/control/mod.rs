@@ -4,8 +4,9 @@
 //! distance `2^k`, so its information covers twice as many ranks after each round.
 
 mod reduction;
+mod sparse;
 
-pub use reduction::{Reduction, max, max_or, max_traffic};
+pub use reduction::{Reduction, max, max_or, max_traffic, sparse_max_traffic};
 
 use crate::transport::meter::Traffic;
 use crate::{Error, Result, Transport};

@@ -1,8 +1,9 @@
 //! The collectives for a few words, for any P.
 
 use proptest::prelude::*;
-use ternflock_collectives::transport::Transport;
+use ternflock_collectives::control::Reduction;
 use ternflock_collectives::transport::meter::Traffic;
+use ternflock_collectives::transport::{Lane, Transport};
 use ternflock_collectives::{Error, control};
 
 use crate::{on_ranks, random};
@@ -50,6 +51,36 @@ proptest! {
         for (values, traffic) in results {
             prop_assert_eq!(values, expected.clone());
             prop_assert_eq!(traffic, control::max_traffic(length, world));
+        }
+    }
+
+    /// Words that are mostly zero are reduced like others, by messages that are no longer than the bound.
+    #[test]
+    fn sparse_words_are_reduced_by_maximum(
+        world in 1..=9_usize, first in 0..4_usize, sparse in 1..200_usize, last in 0..4_usize, density in 0..9_u64,
+        seed in any::<u64>(),
+    ) {
+        let length = first + sparse + last;
+        let input = |rank| random(seed, rank).take(length)
+            .map(|word| if word >> 32 & 7 < density { word as u32 } else { 0 })
+            .collect::<Vec<_>>();
+        let expected: Vec<u32> =
+            (0..length).map(|index| (0..world).map(|rank| input(rank)[index]).max().unwrap_or(0)).collect();
+        let results = on_ranks(world, |rank| {
+            let mut values = input(rank.rank());
+            let reduction = Reduction::new(Lane::Bulk, length).with_sparse(first, sparse);
+            reduction.complete(rank, &mut values).expect("the reduction runs");
+            values
+        });
+        for (values, traffic) in results {
+            prop_assert_eq!(values, expected.clone());
+            let bound = control::sparse_max_traffic(length, sparse, world);
+            prop_assert_eq!(traffic.messages_sent, bound.messages_sent);
+            prop_assert!(traffic.bytes_sent <= bound.bytes_sent);
+            if density == 0 {
+                let words = (first + last + sparse.div_ceil(32)).div_ceil(2);
+                prop_assert_eq!(traffic.bytes_sent, 8 * words as u64 * traffic.messages_sent);
+            }
         }
     }
 

@@ -23,6 +23,18 @@ pub struct Sums {
     elements: u64,
     nonzero: u64,
     clipped: u64,
+    /// Ternaries of all ranks: all, and those that are not zero, expected.
+    ternaries: u64,
+    kept: f64,
+}
+
+/// A magnitude of one rank, rounded to ternaries.
+struct Rounded {
+    expected: f64,
+    variance: f64,
+    ternaries: u64,
+    /// The expected number of those that are not zero.
+    kept: f64,
 }
 
 impl AddAssign for Sums {
@@ -34,6 +46,8 @@ impl AddAssign for Sums {
         self.elements += other.elements;
         self.nonzero += other.nonzero;
         self.clipped += other.clipped;
+        self.ternaries += other.ternaries;
+        self.kept += other.kept;
     }
 }
 
@@ -56,26 +70,65 @@ impl Sums {
     fn of_group(rule: Rule, ranks: &[&[f32]], row: usize, clip_sigma: f64) -> Sums {
         let (clips, scales): (Vec<f32>, Vec<f32>) =
             ranks.iter().map(|values| rule.clip(values, row, clip_sigma)).unzip();
-        let scale = f64::from(scales.into_iter().fold(0.0, f32::max));
-        let world = ranks.len() as f64;
+        let scale = scales.into_iter().fold(0.0, f32::max);
         let mut sums = Sums::default();
-        for element in 0..ranks[0].len() {
-            let (mut gradient, mut expected) = (0.0, 0.0);
-            for (values, clip) in ranks.iter().zip(&clips) {
-                let value = values[element];
-                let magnitude = f64::from(value.abs().min(*clip));
-                gradient += f64::from(value);
-                expected += magnitude.copysign(f64::from(value));
-                sums.variance += magnitude * (scale - magnitude) / (world * world);
-                sums.elements += 1;
-                sums.nonzero += u64::from(value != 0.0);
-                sums.clipped += u64::from(value.abs() > *clip);
+        let row = row.max(1);
+        for start in (0..ranks[0].len()).step_by(row) {
+            let rows: Vec<&[f32]> =
+                ranks.iter().map(|values| &values[start..(start + row).min(values.len())]).collect();
+            let own = rows.iter().zip(&clips).filter_map(|(row, clip)| rule.own_scale(row, *clip));
+            match own.reduce(f32::max) {
+                None => sums.add_row(&rows, &clips, f64::from(scale)),
+                Some(own) => sums.add_row_of_digits(&rows, f64::from(own.max(scale)) / 7.0),
             }
-            sums.gradient += (gradient / world).powi(2);
-            sums.expected += (expected / world).powi(2);
-            sums.both += gradient * expected / (world * world);
         }
         sums
+    }
+
+    /// Adds a row that each rank clips at its own of `clips`, with one ternary of `scale` per element.
+    fn add_row(&mut self, ranks: &[&[f32]], clips: &[f32], scale: f64) {
+        self.add_elements(ranks, |rank, value| {
+            let magnitude = value.min(f64::from(clips[rank]));
+            let kept = if scale > 0.0 { magnitude / scale } else { 0.0 };
+            Rounded { expected: magnitude, variance: magnitude * (scale - magnitude), ternaries: 1, kept }
+        });
+    }
+
+    /// Adds a row with three ternaries per element: `unit` times 4 and 2 rounded to nearest, and `unit` at random.
+    fn add_row_of_digits(&mut self, ranks: &[&[f32]], unit: f64) {
+        self.add_elements(ranks, |_, value| {
+            let (mut left, mut kept) = (value, 0.0);
+            for power in [4.0, 2.0] {
+                if left > power * unit / 2.0 {
+                    (left, kept) = ((left - power * unit).abs(), kept + 1.0);
+                }
+            }
+            let variance = left * (unit - left);
+            Rounded { expected: value, variance, ternaries: 3, kept: kept + left / unit }
+        });
+    }
+
+    /// Adds elements of all `ranks`, of which `round` rounds the magnitudes.
+    fn add_elements(&mut self, ranks: &[&[f32]], round: impl Fn(usize, f64) -> Rounded) {
+        let world = ranks.len() as f64;
+        for element in 0..ranks[0].len() {
+            let (mut gradient, mut expected) = (0.0, 0.0);
+            for (rank, values) in ranks.iter().enumerate() {
+                let value = f64::from(values[element]);
+                let rounded = round(rank, value.abs());
+                gradient += value;
+                expected += rounded.expected.copysign(value);
+                self.variance += rounded.variance / (world * world);
+                self.elements += 1;
+                self.nonzero += u64::from(value != 0.0);
+                self.clipped += u64::from(value.abs() > rounded.expected);
+                self.ternaries += rounded.ternaries;
+                self.kept += rounded.kept;
+            }
+            self.gradient += (gradient / world).powi(2);
+            self.expected += (expected / world).powi(2);
+            self.both += gradient * expected / (world * world);
+        }
     }
 
     /// The sums for a tensor that travels as float32.
@@ -94,6 +147,8 @@ impl Sums {
     /// The figures of these sums.
     pub fn figures(&self) -> Figures {
         let ratio = |a: f64, b: f64| if b == 0.0 { 0.0 } else { a / b };
+        let kept = ratio(self.kept, self.ternaries as f64);
+        let per_element = ratio(self.ternaries as f64, self.elements as f64);
         let cosine = ratio(self.both, (self.gradient * self.expected).sqrt());
         Figures {
             angle_degrees: if self.expected == 0.0 {
@@ -104,10 +159,18 @@ impl Sums {
             norm_ratio: ratio(self.expected, self.gradient).sqrt(),
             clipped: ratio(self.clipped as f64, self.nonzero as f64),
             zeros: 1.0 - ratio(self.nonzero as f64, self.elements as f64),
+            kept,
+            bits: (kept + entropy(kept)) * per_element,
             variance: ratio(self.variance, self.gradient),
             rounded_norm_ratio: ratio(self.expected + self.variance, self.gradient).sqrt(),
         }
     }
+}
+
+/// The entropy of a bit that is 1 with probability `share`.
+fn entropy(share: f64) -> f64 {
+    let part = |share: f64| if share > 0.0 { -share * share.log2() } else { 0.0 };
+    part(share) + part(1.0 - share)
 }
 
 /// How the mean of ternaries q differs from the mean gradient g.
@@ -121,6 +184,10 @@ pub struct Figures {
     pub clipped: f64,
     /// The share of elements that are zero.
     pub zeros: f64,
+    /// The share of one rank's ternaries that are not zero, expected. 0 for tensors that travel as float32.
+    pub kept: f64,
+    /// Bits per element of one rank that entropy coding needs at this share, if signs are even.
+    pub bits: f64,
     /// E|q - E\[q\]|² / |g|²: the noise of rounding.
     pub variance: f64,
     /// The root of E|q|² / |g|²: the norm that `optimizer.clip_norm` sees, relative to the one without compression.
@@ -171,7 +238,28 @@ mod tests {
 
     #[test]
     fn a_scale_per_row_has_less_variance() {
-        assert!(figures(Rule::RowScales, 25.0).variance < figures(Rule::Unclipped, 25.0).variance);
+        assert!(figures(Rule::EveryRow, 25.0).variance < figures(Rule::Unclipped, 25.0).variance);
+    }
+
+    /// A row of 4 that is 100 times as large as the others, on one rank: with the scale of the tensor it is clipped. With one
+    /// of its own it is not, and all others stay nearly free.
+    #[test]
+    fn a_large_row_has_a_scale_of_its_own() {
+        let mut ranks = [vec![0.01_f32; 400], vec![0.01; 400]];
+        ranks[0][40..44].copy_from_slice(&[1.0, -0.9, 0.8, -1.0]);
+        let of = |rule| Sums::of(rule, &[&ranks[0], &ranks[1]], 4, 2.5).figures();
+        let (one, own, every) = (of(Rule::Elements), of(Rule::RowScales), of(Rule::EveryRow));
+        assert!(one.norm_ratio < 0.5 && one.clipped > 0.0, "{one:?}");
+        assert!((own.norm_ratio - 1.0).abs() < 1e-6 && own.clipped == 0.0, "{own:?}");
+        assert!(own.bits < 0.5 && every.bits > 0.9, "{own:?} {every:?}");
+        // Of 0.9 and 0.8, multiples of 1 / 7 leave 0.3 / 7 and 0.4 / 7, and of the other rank 0.01 is left: each with the
+        // variance m (1 / 7 - m) / 4.
+        let part = |m: f64| m * (1.0 / 7.0 - m) / 4.0;
+        let of_row = part(0.3 / 7.0) + part(0.4 / 7.0) + 4.0 * part(0.01);
+        let others = 396.0 * 2.0 * 0.01 * (0.233 - 0.01) / 4.0;
+        let gradient = 3.45 / 4.0 + 396.0 * 1e-4 + 4.0 * 25e-6 + 0.5 * 0.01 * -0.1;
+        let variance = own.variance * gradient;
+        assert!((variance / (of_row + others) - 1.0).abs() < 0.05, "{variance} {of_row} {others}");
     }
 
     /// The expectation and the variance agree with what the codec rounds.

@@ -15,7 +15,7 @@ use ternflock_base::text::plural;
 use ternflock_job::{Exchange, Gradients, Loaded};
 use ternflock_nn::Parameter;
 use ternflock_train::method::terngrad::TernGrad;
-use ternflock_train::{Trainer, compressed, has_sparse_rows, simulate};
+use ternflock_train::{Trainer, compressed, has_row_scales, has_sparse_rows, simulate};
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]
@@ -105,12 +105,17 @@ pub fn compression(loaded: &Loaded, options: &CompressionOptions) -> Result<Comp
                 .into(),
         ));
     }
+    let scaled = has_row_scales(exchange, network.graph(), &table)?;
     let mut members: Vec<Member> = table
         .iter()
         .zip(compressed)
-        .map(|(parameter, compressed)| Member {
+        .zip(scaled)
+        .map(|((parameter, compressed), scaled)| Member {
             parameter,
-            rule: compressed.then(|| Rule::of(exchange, has_sparse_rows(network.graph(), parameter))),
+            rule: compressed.then(|| {
+                let sparse_rows = has_sparse_rows(network.graph(), parameter);
+                Rule::of(exchange, sparse_rows, scaled)
+            }),
             sums: Default::default(),
             exact: Sums::default(),
         })

@@ -15,16 +15,19 @@ pub enum Rule {
     Nonzero,
     /// Of the elements of rows that are not all zero.
     TouchedRows,
-    /// Of each row, which also has a scale of its own. The format has one scale per tensor, so this rule is only measured.
+    /// No clipping: where an element is above the threshold of [`Rule::TouchedRows`], its row has a scale of its own and three
+    /// ternaries per element (`exchange.row_scales`).
     RowScales,
+    /// Of each row, which also has a scale of its own however small it is. The format does not have this; it is only measured.
+    EveryRow,
     /// No clipping.
     Unclipped,
 }
 
 impl Rule {
     /// All of them, the published one first.
-    pub const ALL: [Rule; 5] =
-        [Rule::Elements, Rule::Nonzero, Rule::TouchedRows, Rule::RowScales, Rule::Unclipped];
+    pub const ALL: [Rule; 6] =
+        [Rule::Elements, Rule::Nonzero, Rule::TouchedRows, Rule::RowScales, Rule::EveryRow, Rule::Unclipped];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
@@ -33,14 +36,16 @@ impl Rule {
             Rule::Nonzero => "nonzero",
             Rule::TouchedRows => "touched_rows",
             Rule::RowScales => "row_scales",
+            Rule::EveryRow => "every_row",
             Rule::Unclipped => "unclipped",
         }
     }
 
-    /// The rule by which a run of `job` clips a tensor.
-    pub fn of(job: &job::Exchange, sparse_rows: bool) -> Rule {
+    /// The rule by which a run of `job` clips a tensor, with scales of rows if `row_scales` is set.
+    pub fn of(job: &job::Exchange, sparse_rows: bool, row_scales: bool) -> Rule {
         match job.clip_sigma_over {
             _ if job.clip_sigma == 0.0 => Rule::Unclipped,
+            _ if row_scales => Rule::RowScales,
             ClipSigmaOver::TouchedRows if sparse_rows => Rule::TouchedRows,
             ClipSigmaOver::TouchedRows | ClipSigmaOver::Elements => Rule::Elements,
         }
@@ -49,7 +54,7 @@ impl Rule {
     /// Elements per scale of a tensor of `elements` elements in rows of `row`.
     pub fn group(self, elements: usize, row: usize) -> usize {
         match self {
-            Rule::RowScales => row,
+            Rule::EveryRow => row,
             _ => elements,
         }
         .max(1)
@@ -58,12 +63,12 @@ impl Rule {
     /// The threshold of one rank and its scale, for the elements that share a scale.
     pub fn clip(self, values: &[f32], row: usize, clip_sigma: f64) -> (f32, f32) {
         let moments = match self {
-            Rule::TouchedRows => Moments::of_touched_rows(values, row.max(1)),
+            Rule::TouchedRows | Rule::RowScales => Moments::of_touched_rows(values, row.max(1)),
             Rule::Nonzero => {
                 let nonzero: Vec<f32> = values.iter().copied().filter(|value| *value != 0.0).collect();
                 Moments::of(&nonzero)
             }
-            Rule::Elements | Rule::RowScales | Rule::Unclipped => Moments::of(values),
+            Rule::Elements | Rule::EveryRow | Rule::Unclipped => Moments::of(values),
         };
         let clip = match self {
             Rule::Unclipped => moments.clip(0.0),
@@ -71,5 +76,11 @@ impl Rule {
             _ => moments.clip(clip_sigma as f32),
         };
         (clip, moments.scale(clip))
+    }
+
+    /// The scale of its own that `row` gives a rank whose threshold for the tensor is `clip`, if it does.
+    pub fn own_scale(self, row: &[f32], clip: f32) -> Option<f32> {
+        let largest = row.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+        (self == Rule::RowScales && largest > clip).then_some(largest)
     }
 }

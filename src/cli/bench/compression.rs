@@ -20,7 +20,8 @@ pub fn main(arguments: &Arguments) -> Result<String> {
 }
 
 fn say(measured: &Compression) -> String {
-    let titles = ["tensor", "elements", "rule", "angle", "norm", "clipped", "zeros", "variance", "norm of q"];
+    let titles =
+        ["tensor", "elements", "rule", "angle", "norm", "clipped", "zeros", "bits", "variance", "norm of q"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for tensor in &measured.tensors {
         let named = |figures: &RuleFigures| {
@@ -40,7 +41,7 @@ fn say(measured: &Compression) -> String {
         plural(measured.ranks, "rank"),
         steps.join(", "),
         measured.clip_sigma,
-        table(&rows, &[1, 3, 4, 5, 6, 7, 8])
+        table(&rows, &[1, 3, 4, 5, 6, 7, 8, 9])
     )
 }
 
@@ -53,7 +54,7 @@ fn section(
 ) -> Vec<Vec<String>> {
     let row = |(index, rule): (usize, &RuleFigures)| {
         let first = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
-        let Figures { angle_degrees, norm_ratio, clipped, zeros, variance, rounded_norm_ratio } =
+        let Figures { angle_degrees, norm_ratio, clipped, zeros, bits, variance, rounded_norm_ratio, .. } =
             rule.figures;
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         vec![
@@ -64,6 +65,7 @@ fn section(
             format!("{norm_ratio:.3}"),
             percent(clipped),
             percent(zeros),
+            format!("{bits:.2}"),
             format!("{variance:.2}"),
             format!("{rounded_norm_ratio:.2}"),
         ]

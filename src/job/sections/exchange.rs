@@ -11,7 +11,7 @@ use crate::syntax::{SectionReader, read_empty};
 use keys::{
     ALGORITHM, AUTO_AMONG, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, EVERY,
     EVERY_START, GRADIENTS, KEEP_FLOAT, LOW_RANK, MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START,
-    TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+    ROW_SCALES, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -35,6 +35,9 @@ pub struct Exchange {
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
+    /// Layers whose ternary tensors have scales of single rows: names of layers, "logits" for the network's output layer, or
+    /// "embeddings" for the tables of all embeddings.
+    pub row_scales: Vec<String>,
     /// Layers whose matrices travel as PowerSGD's factors: names of layers, or "logits" for the network's output layer.
     pub low_rank: Vec<String>,
     /// Whether gradients are averaged while the step still computes others.
@@ -77,6 +80,7 @@ impl Exchange {
             clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),
             keep_float: section.read(&KEEP_FLOAT),
+            row_scales: section.read(&ROW_SCALES),
             low_rank: section.read(&LOW_RANK),
             overlap: section.read(&OVERLAP),
             bucket_elements: section.read(&BUCKET_ELEMENTS),

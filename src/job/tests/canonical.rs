@@ -185,6 +185,7 @@ clip_sigma = 2.5
 clip_sigma_over = \"touched_rows\"
 min_elements = 512
 keep_float = [\"logits\"]
+row_scales = []
 low_rank = []
 overlap = \"auto\"
 bucket_elements = 262144
@@ -277,6 +278,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "exchange.clip_sigma_over=elements",
         "exchange.min_elements=1",
         "exchange.keep_float=[]",
+        "exchange.row_scales=[\"logits\"]",
         "exchange.every_start=1",
         "exchange.error_feedback=true",
         "exchange.verify_every=0",

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use ternflock_collectives::control::Reduction;
+use ternflock_collectives::transport::Lane;
 use ternflock_collectives::{Error, Result, Transport, control};
 
 use super::Agreed;
@@ -16,11 +18,13 @@ pub struct Bucket {
     /// Its tensors, as messages name them.
     name: String,
     payloads: Vec<MethodPayload>,
-    /// First the words that are reduced by maximum: those of each payload, then [`STOP`] and [`NON_FINITE`]. Then the
-    /// bitmaps of sparse tensors, which are reduced by bitwise or.
+    /// First the words that are reduced by maximum: those of each payload, then the scales of rows, then [`STOP`] and
+    /// [`NON_FINITE`]. Then the bitmaps of sparse tensors, which are reduced by bitwise or.
     words: Vec<u32>,
     /// Number of words that are reduced by maximum.
     maxima: usize,
+    /// The range of the scales of rows, most of which are 0.
+    row_scales: Range<usize>,
 }
 
 /// The part of a bucket that one method averages.
@@ -29,6 +33,8 @@ struct MethodPayload {
     payload: Box<dyn Payload>,
     /// The range of its words.
     words: Range<usize>,
+    /// The range of its scales of rows.
+    row_scales: Range<usize>,
     /// The tensors of which only some rows travel, each with the range of its bitmap among the words.
     sparse: Vec<(SparseTensor, Range<usize>)>,
 }
@@ -56,13 +62,16 @@ impl Bucket {
             let sparse = SparseTensor::of(all, |tensor| group.name_of(tensor));
             let sparse = sparse.into_iter().map(|tensor| (tensor, 0..0)).collect();
             let words = take(share.words());
-            MethodPayload { share, payload: method.payload(tensors, &setup), words, sparse }
+            MethodPayload { share, payload: method.payload(tensors, &setup), words, row_scales: 0..0, sparse }
         };
         let mut payloads: Vec<_> = parts.into_iter().map(build).collect();
+        let start = take(0).end;
+        payloads.iter_mut().for_each(|own| own.row_scales = take(own.payload.row_scales().len()));
+        let row_scales = start..take(0).end;
         let maxima = take(DECISIONS).end;
         let sparse = payloads.iter_mut().flat_map(|own| &mut own.sparse);
         sparse.for_each(|(tensor, bitmap)| *bitmap = take(tensor.words()));
-        Bucket { name, payloads, words: vec![0; end], maxima }
+        Bucket { name, payloads, words: vec![0; end], maxima, row_scales }
     }
 
     /// Its tensors, as messages name them.
@@ -90,27 +99,28 @@ impl Bucket {
         self.payloads.iter_mut().find_map(|own| own.payload.state_mut(slot, tensor))
     }
 
-    /// The words that the ranks must agree on before anything is encoded. The first [`maxima`](Bucket::maxima) are
-    /// reduced by maximum, the others by bitwise or.
+    /// The words that the ranks must agree on before anything is encoded. [`Bucket::reduction`]
+    /// reduces them.
     pub fn words(&mut self) -> &mut [u32] {
         &mut self.words
     }
 
-    /// Number of words that are reduced by maximum.
-    pub fn maxima(&self) -> usize {
-        self.maxima
+    /// The reduction of these words in `lane`.
+    pub fn reduction(&self, lane: Lane) -> Reduction {
+        Reduction::new(lane, self.maxima).with_sparse(self.row_scales.start, self.row_scales.len())
     }
 
     /// Computes this rank's words and decisions, and marks the rows in which it has a gradient. With error feedback the
     /// residuals of earlier steps are added to the gradients.
     pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
         let mut finite = !local.non_finite;
-        for MethodPayload { payload, words, sparse, .. } in &mut self.payloads {
+        for MethodPayload { payload, words, row_scales, sparse, .. } in &mut self.payloads {
             // Residuals do not count here: they wait until a step reads their row.
             for (tensor, bitmap) in sparse {
                 tensor.mark(gradients, &mut self.words[bitmap.clone()]);
             }
             finite &= payload.prepare(key, gradients, &mut self.words[words.clone()]);
+            self.words[row_scales.clone()].copy_from_slice(payload.row_scales());
         }
         let end = self.maxima;
         self.words[end - STOP] = u32::from(local.stop);
@@ -139,7 +149,8 @@ impl Bucket {
 
     /// Encodes the gradients with the agreed words, of sparse tensors only the agreed rows.
     pub fn encode(&mut self, key: &Key, gradients: &[f32]) {
-        for MethodPayload { payload, words, sparse, .. } in &mut self.payloads {
+        for MethodPayload { payload, words, row_scales, sparse, .. } in &mut self.payloads {
+            payload.row_scales().copy_from_slice(&self.words[row_scales.clone()]);
             sparse.iter().for_each(|(tensor, _)| payload.set_rows(tensor.place, tensor.active()));
             payload.encode(key, &self.words[words.clone()], gradients);
         }
@@ -164,9 +175,13 @@ impl Bucket {
 
     /// Bytes that `rank` sends for the bucket.
     pub fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
-        let agreed = control::max_traffic(self.words.len(), path.topology.world()).bytes_sent;
+        let (words, world) = (self.words.len(), path.topology.world());
+        let agreed = match self.row_scales.len() {
+            0 => Bytes::Exact(control::max_traffic(words, world).bytes_sent),
+            sparse => Bytes::AtMost(control::sparse_max_traffic(words, sparse, world).bytes_sent),
+        };
         let payloads = self.payloads.iter().map(|own| own.payload.bytes_sent(path, rank));
-        payloads.chain([Bytes::Exact(agreed)]).sum()
+        payloads.chain([agreed]).sum()
     }
 
     /// Bytes that `rank` sends for the bucket in `steps`, exactly or at most.

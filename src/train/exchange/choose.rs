@@ -159,7 +159,9 @@ pub fn timed_paths(
         let path = ReductionPath { algorithm: averaging.algorithm, coding, topology };
         let seconds = buckets.iter().map(|shares| {
             let agreed = costs.maximum(topology, agreed_words(shares));
-            shares.iter().fold(agreed, |all, share| all + share.method.seconds(&share.shapes, costs, &path))
+            shares
+                .iter()
+                .fold(agreed, |all, share| all + share.method.seconds(&share.payload_shapes(), costs, &path))
         });
         TimedPath { averaging, coding, seconds: seconds.sum() }
     };

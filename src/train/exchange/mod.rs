@@ -23,7 +23,7 @@ pub use bucket::agreed_words;
 pub use choose::Choice;
 pub(super) use choose_method::with_gradients;
 pub(super) use plan::{check_rank, float32_layers, low_rank_layers, state_elements};
-pub use plan::{compressed, has_sparse_rows};
+pub use plan::{compressed, has_row_scales, has_sparse_rows};
 pub use slots::Slots;
 
 use bucket::Bucket;

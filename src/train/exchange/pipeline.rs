@@ -108,7 +108,7 @@ impl<'a> ScalePipeline<'a> {
 
     /// Starts sending the scales of `ready`.
     fn send_off(&mut self, ready: Ready<'a>) {
-        let reduction = Reduction::new(Lane::Ahead, ready.bucket.maxima());
+        let reduction = ready.bucket.reduction(Lane::Ahead);
         self.travelling = Some((ready, reduction));
     }
 

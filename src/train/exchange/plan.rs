@@ -12,8 +12,11 @@ use ternflock_job::{self as job, Gradients};
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::{Graph, Parameter};
 
-/// The word in `exchange.keep_float` and `exchange.low_rank` that stands for the network's output layer.
+/// The word in `exchange.keep_float`, `exchange.row_scales` and `exchange.low_rank` that stands for the network's output layer.
 const LOGITS: &str = "logits";
+
+/// The word in `exchange.row_scales` that stands for the tables of all embeddings.
+const EMBEDDINGS: &str = "embeddings";
 
 /// The buckets of a network's gradients in the order in which a backward pass finishes them, each with the
 /// layer that it begins at.
@@ -193,6 +196,7 @@ fn groups<'a>(
     table: &'a [Parameter],
 ) -> Result<Vec<Group<'a>>> {
     let assigned = assigned(method, job, graph, table)?;
+    let scaled = has_row_scales(job, graph, table)?;
     let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
         let first = table.partition_point(|parameter| parameter.layer < layer);
@@ -215,6 +219,7 @@ fn groups<'a>(
                 range: parameter.range.start - start..parameter.range.end - start,
                 shape: parameter.spec.shape.clone(),
                 sparse_rows: has_sparse_rows(graph, parameter),
+                row_scales: scaled[first + index],
             });
         }
         groups.push(Group { layer, members, parts });
@@ -251,6 +256,21 @@ pub fn float32_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     named_layers("keep_float", names, graph)
 }
 
+/// The tensors of `table` whose large rows have scales of their own, by tensor: those of the layers in `exchange.row_scales`,
+/// in which "embeddings" stands for all tables.
+///
+/// # Errors
+/// [`Error::Usage`] for a layer that does not exist.
+pub fn has_row_scales(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<Vec<bool>> {
+    let (all, names): (Vec<String>, Vec<String>) =
+        job.row_scales.iter().cloned().partition(|name| name == EMBEDDINGS);
+    let layers = named_layers("row_scales", &names, graph)?;
+    let has = |parameter: &Parameter| {
+        layers.contains(&parameter.layer) || !all.is_empty() && parameter.spec.role == TensorRole::Table
+    };
+    Ok(table.iter().map(has).collect())
+}
+
 /// The numbers of the layers that travel by PowerSGD whatever the method of the others is.
 ///
 /// # Errors
@@ -272,7 +292,8 @@ fn named_layers(key: &str, names: &[String], graph: &Graph) -> Result<Vec<usize>
     let logits = graph.logits_layer()?;
     let refuse = |name: &String| {
         let layers = graph.layers().iter().map(|node| node.name.as_str()).filter(|name| *name != LOGITS);
-        let known: Vec<&str> = layers.chain([LOGITS]).collect();
+        let words = if key == "row_scales" { &[LOGITS, EMBEDDINGS][..] } else { &[LOGITS] };
+        let known: Vec<&str> = layers.chain(words.iter().copied()).collect();
         let advice = suggest(name, &known);
         Error::Usage(format!("exchange.{key}: no layer is called `{name}`; {advice}"))
     };
@@ -300,5 +321,24 @@ mod tests {
         let kept = float32_layers(&[LOGITS.into()], &graph).unwrap();
         let names: Vec<_> = kept.iter().map(|&layer| graph.layers()[layer].name.as_str()).collect();
         assert_eq!(names, ["logits", "embedding"]);
+    }
+
+    #[test]
+    fn row_scales_are_those_of_named_layers() {
+        let graph = preset("lstm-small", Shape::Tokens { steps: 2, vocabulary: 50 }, 50).unwrap();
+        let table = ternflock_nn::Parameters::new(&graph).unwrap().table;
+        let names = |row_scales: &[&str]| {
+            let row_scales = row_scales.iter().map(ToString::to_string).collect();
+            let job = job::Exchange { row_scales, ..job::Exchange::default() };
+            let has = has_row_scales(&job, &graph, &table)?;
+            Ok(table.iter().zip(has).filter(|(_, has)| *has).map(|(p, _)| p.name.clone()).collect::<Vec<_>>())
+        };
+        let of = |row_scales: &[&str]| -> Result<Vec<String>> { names(row_scales) };
+        let all = of(&["logits", "embeddings"]).unwrap();
+        assert_eq!(all, ["embedding/weight", "logits/weight", "logits/bias"]);
+        assert_eq!(of(&["embedding"]).unwrap(), ["embedding/weight"]);
+        assert!(of(&[]).unwrap().is_empty());
+        let refused = of(&["embeding"]).unwrap_err().to_string();
+        assert!(refused.contains("exchange.row_scales: no layer is called `embeding`"), "{refused}");
     }
 }

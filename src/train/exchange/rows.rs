@@ -105,7 +105,8 @@ mod tests {
 
     /// 70 rows of 3 elements, from element 5 of the bucket on.
     fn table() -> SparseTensor {
-        let tensor = Tensor { number: 0, range: 5..215, shape: vec![70, 3], sparse_rows: true };
+        let tensor =
+            Tensor { number: 0, range: 5..215, shape: vec![70, 3], sparse_rows: true, row_scales: false };
         let dense = Tensor { sparse_rows: false, ..tensor.clone() };
         let mut sparse = SparseTensor::of(&[dense, tensor], |_| "embedding/weight".into());
         assert_eq!((sparse.len(), sparse[0].place, sparse[0].words()), (1, 1, 3));

@@ -81,8 +81,10 @@ impl<'a> Stages<'a> {
             job.optimizer = stage.optimizer.clone();
         }
         let exists = |name: &String| graph.find(name).is_some();
-        let logits = |name: &String| name == "logits" || exists(name);
-        for names in [&mut job.exchange.keep_float, &mut job.exchange.low_rank] {
+        // "embeddings" is a word of `exchange.row_scales` alone; in the others it was refused.
+        let logits = |name: &String| ["logits", "embeddings"].contains(&name.as_str()) || exists(name);
+        let exchange = &mut job.exchange;
+        for names in [&mut exchange.keep_float, &mut exchange.row_scales, &mut exchange.low_rank] {
             if names.iter().any(|name| name == "logits")
                 && let Ok(Some(layer)) = graph.logits_layer()
             {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::exchange::{check_rank, float32_layers, low_rank_layers};
+use crate::exchange::{check_rank, float32_layers, has_row_scales, low_rank_layers};
 use crate::run::stages::{Stages, check};
 use crate::setup::construct::build_graph;
 use crate::setup::feeds::{TEST, open_feeds};
@@ -123,6 +123,7 @@ pub(super) fn check_network(
         .map_err(|(key, message)| Error::Job { at: loaded.source.at(&key), message })?;
     let graph = build_graph(model, &loaded.source, train.input(), train.target())?;
     float32_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
+    has_row_scales(&job.exchange, &graph, &[]).map_err(blame(loaded, "exchange.row_scales"))?;
     low_rank_layers(&job.exchange, &graph).map_err(blame(loaded, "exchange.low_rank"))?;
     check_rank(&job.exchange, &graph, &parameters::table(&graph)?)
         .map_err(blame(loaded, "exchange.powersgd_rank"))?;

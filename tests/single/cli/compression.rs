@@ -76,6 +76,8 @@ fn the_bias_of_an_embedding_is_measured_with_each_rule() {
     for key in ["angle_degrees", "norm_ratio", "clipped", "zeros", "variance", "rounded_norm_ratio"] {
         assert_eq!(figures(rules(1), "elements")[key], figures(rules(1), "touched_rows")[key], "{key}");
     }
+    // A large row has a scale of its own, so nothing is clipped.
+    assert_eq!(number(embedding, "row_scales", "clipped"), 0.0);
     // The logits travel as float32: they dilute the error of the others.
     let [compressed, all] = ["compressed", "all"].map(|of| number(&report[of], "job", "variance"));
     assert!(0.0 < all && all < compressed, "{all} {compressed}");
@@ -87,6 +89,9 @@ fn the_bias_of_an_embedding_is_measured_with_each_rule() {
         figures(&published["compressed"], "job")["norm_ratio"],
         figures(&published["compressed"], "elements")["norm_ratio"]
     );
+    let scaled = place.run(&format!("{words} --set exchange.row_scales=[\"embeddings\"]")).json();
+    assert_eq!(scaled["tensors"][0]["rule"], "row_scales");
+    assert_eq!(scaled["tensors"][0]["rules"], report["tensors"][0]["rules"]);
     let table = place.run("bench compression words.toml --at 2 --set exchange.min_elements=100").ended(0).out;
     for part in ["4 ranks, step 2", "embedding/weight", "1,800", "touched_rows*", "norm of q", "all tensors"]
     {

@@ -19,6 +19,7 @@ mod records;
 mod resume;
 mod row_exchange;
 mod row_means;
+mod row_scales;
 mod runs;
 mod smoothout;
 mod sparse_rows;

@@ -39,7 +39,13 @@ pub fn graph(tied: bool) -> Graph {
 }
 
 pub fn settings(clip_sigma_over: ClipSigmaOver) -> job::Exchange {
-    job::Exchange { clip_sigma_over, min_elements: 1000, keep_float: Vec::new(), ..job::Exchange::default() }
+    job::Exchange {
+        clip_sigma_over,
+        min_elements: 1000,
+        keep_float: Vec::new(),
+        row_scales: Vec::new(),
+        ..job::Exchange::default()
+    }
 }
 
 /// Every tensor has a gradient in -1..1, most of it small. That of the embedding is zero except in a row of its own per

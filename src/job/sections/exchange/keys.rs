@@ -75,6 +75,16 @@ pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
 )
 .origin("TernGrad's code leaves its logits layer out unless told otherwise");
 
+pub(super) const ROW_SCALES: Key<Vec<String>> = Key::new(
+    "row_scales",
+    Given(Vec::new),
+    "Layers whose ternary tensors may have several scales: a row (the weights of one unit, or an element of a bias) whose \
+     largest element is above the clipping threshold of its tensor is not clipped but gets a scale of its own and three \
+     ternaries per element ([algorithms.md](algorithms.md#row-scales)). Names of layers, `\"logits\"` for the output layer, \
+     or `\"embeddings\"` for the tables of all embeddings. No effect on tensors that do not travel as ternaries (see \
+     `keep_float`), or with `clip_sigma = 0`.",
+);
+
 pub(super) const LOW_RANK: Key<Vec<String>> = Key::new(
     "low_rank",
     Given(Vec::new),
@@ -175,6 +185,7 @@ pub(crate) const SECTION: Section = Section::new(
             &CLIP_SIGMA_OVER,
             &MIN_ELEMENTS,
             &KEEP_FLOAT,
+            &ROW_SCALES,
             &LOW_RANK,
             &OVERLAP,
             &BUCKET_ELEMENTS,

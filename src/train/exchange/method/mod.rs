@@ -9,7 +9,7 @@
 //! | call | does | waits for other ranks |
 //! |---|---|---|
 //! | [`Payload::prepare`] | adds the residuals of error feedback; writes this rank's words (scales) | |
-//! | the bucket | replaces the words of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
+//! | the bucket | replaces the words and [row scales](Payload::row_scales) of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
 //! | [`Payload::set_rows`] | takes these rows, if the method [sends fewer](Method::takes_rows) | |
 //! | [`Payload::encode`] | compresses with the agreed words | |
 //! | [`Payload::reduce`] | reduces the encoded gradients of all ranks | yes |
@@ -98,6 +98,12 @@ pub trait Method: Sync {
     /// [`Tensor::sparse_rows`]. If not, such a tensor is treated as any other.
     fn takes_rows(&self) -> bool {
         false
+    }
+
+    /// Numbers that travel per element of a row with a scale of its own, for tensors with [`Tensor::row_scales`]. 0: payloads
+    /// keep no such scales, and these tensors are treated as any other.
+    fn row_digits(&self) -> usize {
+        0
     }
 
     /// Whether it compresses a tensor of this shape. Others travel as float32.

@@ -61,6 +61,14 @@ pub trait Payload: Send {
     /// other rows are zero on every rank, before the step and after it.
     fn set_rows(&mut self, _place: usize, _rows: &[u32]) {}
 
+    /// The scales of rows, for [tensors that have them](super::Tensor::row_scales), as the bits of non-negative floats of which
+    /// most are 0. [`Payload::prepare`] has written those of this rank, and before [`Payload::encode`] they are replaced by the
+    /// maximum over the ranks. Their number is that of [`Tensor::scaled_rows`](super::Tensor::scaled_rows) if the method
+    /// [keeps them](super::Method::row_digits), otherwise 0.
+    fn row_scales(&mut self) -> &mut [u32] {
+        &mut []
+    }
+
     /// From now on a step of all ranks reads at most `most` rows of a table: a bound for [`Payload::bytes_sent`].
     fn bound_rows(&mut self, _most: usize) {}
 

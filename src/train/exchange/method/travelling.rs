@@ -85,6 +85,7 @@ mod tests {
             shape: vec![range.len() / 2, 2],
             range,
             sparse_rows,
+            row_scales: false,
         };
         let mut tensors = Travelling::new(vec![tensor(4, 10..20, true), tensor(5, 30..34, false)]);
         assert!(tensors.is_sparse());

@@ -117,7 +117,8 @@ mod tests {
 
     /// One rank's mean.
     fn mean(rank: usize) -> Vec<f32> {
-        let tensor = Tensor { number: 0, range: 0..600, shape: SIDES.to_vec(), sparse_rows: false };
+        let tensor =
+            Tensor { number: 0, range: 0..600, shape: SIDES.to_vec(), sparse_rows: false, row_scales: false };
         let (mut payload, mut values) = (Matrices::new(vec![tensor], rank, 0), Vec::new());
         gradient(0, &mut values);
         assert!(payload.prepare(&KEY, &mut values, &mut []));
