@@ -1,7 +1,7 @@
 //! Writes a snapshot as an HDF5 file (docs/checkpoint-format.md).
 
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::{fs, io};
+use std::fs;
+use std::os::fd::AsRawFd;
 
 use hdf5::file::FileCloseDegree;
 use hdf5::plist::group_create::LinkCreationOrder;
@@ -11,6 +11,7 @@ use hdf5::{File, Group};
 
 use super::snapshot::{Data, Progress, Snapshot, Tensor};
 use super::{FORMAT_VERSION, header};
+use ternflock_base::io::memory_file;
 
 /// The value of the root attribute `format`.
 pub(super) const FORMAT: &str = "ternflock checkpoint";
@@ -39,16 +40,6 @@ pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File,
     written.and(closed).map_err(failed)?;
     header::tidy(&image).map_err(|error| format!("no memory for the file: {error}"))?;
     Ok(image)
-}
-
-fn memory_file() -> io::Result<fs::File> {
-    // SAFETY: the name is a C string. The descriptor is new, and only the `File` has it.
-    unsafe {
-        match libc::memfd_create(c"ternflock-checkpoint".as_ptr(), libc::MFD_CLOEXEC) {
-            -1 => Err(io::Error::last_os_error()),
-            descriptor => Ok(fs::File::from_raw_fd(descriptor)),
-        }
-    }
 }
 
 /// The file size limit, if there is one. It also applies to files in memory, and HDF5 does not report that it was reached.

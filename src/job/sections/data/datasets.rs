@@ -23,6 +23,9 @@ pub(super) const IDX: &str = "idx";
 /// The dataset of random images.
 pub(super) const SYNTHETIC: &str = "synthetic";
 
+/// The dataset of images in folders.
+pub(super) const FOLDER: &str = "folder";
+
 /// The dataset of text in the user's own files.
 pub(super) const TEXT: &str = "text";
 

@@ -2,6 +2,7 @@
 
 mod augment;
 mod datasets;
+mod folder;
 mod idx;
 mod keys;
 mod sequences;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use augment::Augment;
 pub use datasets::DATASETS;
+pub use folder::{Colour, Folder, OnError, Resize};
 pub use idx::Idx;
 pub use split::{Split, Validation};
 pub use synthetic::Synthetic;
