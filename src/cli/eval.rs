@@ -20,7 +20,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
 use ternflock_data::{EvaluationFeed, Vocabulary, unknown_remark};
 use ternflock_job::{Data, Exchange, Job};
-use ternflock_nn::{Execution, Graph, Tally, check_memory};
+use ternflock_nn::{Beside, Execution, Graph, Tally, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Score, Speed, Task};
 use ternflock_tensor::Precision;
@@ -156,7 +156,7 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
     let batch = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
     let execution = Execution { batch, precision: arguments.precision.unwrap_or_else(|| precision(&job)) };
     let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
-    check_memory(&graph, execution, 0, ranks.1).map_err(too_large)?;
+    check_memory(&graph, execution, Beside::default(), ranks.1).map_err(too_large)?;
     Ok((snapshot, job.data, Evaluator::new(set), execution))
 }
 
