@@ -9,6 +9,7 @@ use crate::{Augment, Order, View};
 use ternflock_base::error::{Error, Result};
 use ternflock_job as job;
 use ternflock_nn::{Shape, TargetKind, Targets};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Training samples, in the order of [`Order`].
 pub struct SampleFeed {
@@ -189,11 +190,13 @@ impl Reader {
         }
     }
 
-    /// The facts of the complete set, and the number of samples that are selected.
+    /// The facts of the complete set, the number of samples that are selected, and which these are.
     fn facts(&self) -> Facts {
+        let numbers = &self.selection.numbers;
         let mut facts = self.selection.samples.facts();
         facts.retain(|(name, _)| *name != "samples");
-        facts.insert(0, ("samples", self.selection.numbers.len().to_string()));
+        facts.insert(0, ("samples", numbers.len().to_string()));
+        facts.push(("selection", format!("{:016x}", xxh3_64(bytemuck::cast_slice(numbers)))));
         facts
     }
 }

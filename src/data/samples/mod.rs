@@ -3,12 +3,16 @@
 
 mod feed;
 mod layout;
+mod preparation;
+mod sources;
 mod split;
 
 use std::sync::Arc;
 
 pub use feed::{SampleFeed, SampleSet};
-pub use split::{Parts, split};
+pub use preparation::Preparation;
+pub use sources::{Sources, open_samples};
+pub use split::{Parts, split, split_ordered};
 
 use super::Facts;
 use ternflock_base::error::Result;

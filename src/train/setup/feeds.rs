@@ -5,8 +5,9 @@ use std::path::Path;
 use crate::state::trained_on::no_split;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{
-    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Subset, Texts,
-    Vocabulary, open_dataset, refuse_directory, synthetic_feed, synthetic_set,
+    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Parts, SampleFeed,
+    SampleSet, Selection, Sources, Subset, Texts, Vocabulary, open_dataset, open_samples, refuse_directory,
+    synthetic_feed, synthetic_set,
 };
 use ternflock_job::{Data, Job, Loaded, SyntheticText, Text};
 
@@ -28,6 +29,9 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     if let Some(text) = &job.data.synthetic_text {
         return make_up_texts(text, job.train.global_batch).map_err(blame("data.tokens"));
     }
+    if let Some(sources) = open_samples(&job.data, job.data.dir.as_deref(), None)? {
+        return feed_samples(job, &sources).map_err(blame("data.validation"));
+    }
     let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
     let validation = split_off(&mut dataset, &job.data).map_err(blame("data.validation"))?;
     let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
@@ -42,6 +46,31 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     };
     let train = ImageFeed::new(dataset.train, fill, augment, job.train.seed, job.train.global_batch)?;
     Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
+}
+
+/// The feeds of samples in the user's own files.
+fn feed_samples(job: &Job, sources: &Sources) -> Result<Feeds> {
+    let Parts { train, validation, test } = split_sources(&job.data, sources)?;
+    let set = |selection: Selection| -> Option<Box<dyn EvaluationFeed>> {
+        (!selection.numbers.is_empty()).then(|| Box::new(SampleSet::new(selection)) as _)
+    };
+    let (evaluation, set, test) = match (set(validation), set(test)) {
+        (Some(validation), test) => (validation, VALIDATION, test),
+        (None, Some(test)) => (test, TEST, None),
+        (None, None) => return Err(Error::Usage(NOTHING_TO_EVALUATE.into())),
+    };
+    let train = SampleFeed::new(train, job.train.seed, job.train.global_batch)?;
+    Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
+}
+
+const NOTHING_TO_EVALUATE: &str = "neither a validation nor a test split is left to evaluate the network on: set data.validation or data.test";
+
+/// The samples of `sources`, split as `data` says.
+fn split_sources(data: &Data, sources: &Sources) -> Result<Parts> {
+    match (&data.split, &data.samples) {
+        (Some(split), Some(settings)) => sources.split(split, settings),
+        _ => Err(Error::Usage(format!("`{}` has no settings for its splits", data.dataset))),
+    }
 }
 
 /// Takes the validation split out of the training set of `dataset`, if `data` asks for one.
@@ -127,6 +156,18 @@ fn open_set(
     }
     if let Some(text) = &data.synthetic_text {
         return Ok(Box::new(synthetic_set(text, subset)?));
+    }
+    if let Some(sources) = open_samples(data, dir, None)? {
+        let Parts { train, validation, test } = split_sources(data, &sources)?;
+        let (selection, name) = match subset {
+            Subset::Train => (train, "training"),
+            Subset::Valid => (validation, VALIDATION),
+            Subset::Test => (test, TEST),
+        };
+        return match selection.numbers.is_empty() {
+            true => Err(Error::Usage(format!("there is no {name} set: its size is 0 (data.{name})"))),
+            false => Ok(Box::new(SampleSet::new(selection))),
+        };
     }
     let images = images(open_dataset(data, dir)?)?;
     let fill = build_fill(data, &images)?;

@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 11] = [
+pub const DATASETS: [&str; 12] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -15,6 +15,7 @@ pub const DATASETS: [&str; 11] = [
     "ptb",
     "text",
     "synthetic-text",
+    NPY,
 ];
 
 /// The dataset of images in the user's own IDX files.
@@ -31,6 +32,21 @@ pub(super) const TEXT: &str = "text";
 
 /// The dataset of random text.
 pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
+
+/// The dataset of arrays in NumPy files.
+pub(super) const NPY: &str = "npy";
+
+/// The datasets of arrays in the user's own files.
+pub(super) const ARRAYS: Of = Of { kinds: &[NPY], called: "arrays" };
+
+/// The datasets of samples of any kind in the user's own files, which are split and normalised as the job says.
+pub(super) const SAMPLES: Of = Of { kinds: &[NPY], called: "samples in your own files" };
+
+/// The datasets with a validation split.
+pub(super) const SPLIT: Of = Of {
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, NPY],
+    called: "images and samples in your own files",
+};
 
 /// The datasets of images.
 pub(super) const IMAGES: Of =
@@ -60,11 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dataset_is_either_images_or_a_text() {
+    fn a_dataset_belongs_to_one_family() {
         for dataset in DATASETS {
-            assert_ne!(IMAGES.includes(dataset), TEXTS.includes(dataset), "{dataset}");
+            let families = [IMAGES, TEXTS, SAMPLES].iter().filter(|family| family.includes(dataset)).count();
+            assert_eq!(families, 1, "{dataset}");
             assert_eq!(is_text(dataset), TEXTS.includes(dataset) && dataset != SYNTHETIC_TEXT, "{dataset}");
+            assert_eq!(SPLIT.includes(dataset), !TEXTS.includes(dataset), "{dataset}");
         }
-        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len(), DATASETS.len());
+        assert!(ARRAYS.kinds.iter().all(|kind| SAMPLES.includes(kind)));
+        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len() + SAMPLES.kinds.len(), DATASETS.len());
     }
 }
