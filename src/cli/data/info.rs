@@ -57,13 +57,14 @@ fn find(loaded: &Loaded, samples: usize) -> Result<Found> {
     let data = &loaded.job.data;
     let mut training = open_training_set(data, data.dir.as_deref(), vocabulary.as_ref())?;
     let (input, target) = (training.input(), training.target());
+    let class_names = training.class_names().unwrap_or_default().to_vec();
     let look = |feed: &mut dyn EvaluationFeed, shown| survey(feed, samples, shown);
     let mut sets = vec![("training", look(&mut *training, SHOWN)?), (set, look(&mut *evaluation, 0)?)];
     if let Some(mut test) = test {
         sets.push((TEST, look(&mut *test, 0)?));
     }
     let words = vocabulary.map_or(Vec::new(), |vocabulary| vocabulary.words().to_vec());
-    Ok(Found { dataset: data.dataset.clone(), input, target, sets, class_names: Vec::new(), words, remarks })
+    Ok(Found { dataset: data.dataset.clone(), input, target, sets, class_names, words, remarks })
 }
 
 impl Found {

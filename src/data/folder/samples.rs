@@ -133,17 +133,6 @@ impl ImageFolder {
     pub fn file(&self, number: usize) -> &Path {
         &self.files[number]
     }
-
-    /// What was not read or left out, a sentence each.
-    pub fn remarks(&self) -> Vec<String> {
-        let ignored =
-            self.ignored.described().map(|ignored| format!("not read from the folder of images: {ignored}"));
-        let skipped = (!self.skipped.is_empty()).then(|| {
-            let count = plural(self.skipped.len(), "image");
-            format!("{count} that cannot be decoded left out: {}", named(&self.skipped))
-        });
-        ignored.into_iter().chain(skipped).collect()
-    }
 }
 
 impl Samples for ImageFolder {
@@ -172,6 +161,16 @@ impl Samples for ImageFolder {
 
     fn class_names(&self) -> Option<&[String]> {
         Some(&self.classes)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let ignored =
+            self.ignored.described().map(|ignored| format!("not read from the folder of images: {ignored}"));
+        let skipped = (!self.skipped.is_empty()).then(|| {
+            let count = plural(self.skipped.len(), "image");
+            format!("{count} that cannot be decoded left out: {}", named(&self.skipped))
+        });
+        ignored.into_iter().chain(skipped).collect()
     }
 
     fn hash(&self) -> u64 {

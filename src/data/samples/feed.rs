@@ -70,6 +70,10 @@ impl TrainingFeed for SampleFeed {
         self.reader.selection.empty_classes()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.reader.selection.samples.remarks()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -107,6 +111,10 @@ impl EvaluationFeed for SampleSet {
 
     fn target(&self) -> TargetKind {
         self.reader.selection.samples.target()
+    }
+
+    fn class_names(&self) -> Option<&[String]> {
+        self.reader.selection.samples.class_names()
     }
 
     fn items(&self) -> usize {

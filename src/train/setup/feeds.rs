@@ -51,15 +51,17 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
 /// The feeds of samples in the user's own files.
 fn feed_samples(job: &Job, sources: &Sources) -> Result<Feeds> {
     let Parts { train, validation, test } = split_sources(&job.data, sources)?;
-    let set = |selection: Selection| -> Option<Box<dyn EvaluationFeed>> {
-        (!selection.numbers.is_empty()).then(|| Box::new(SampleSet::new(selection)) as _)
+    let augment = job.data.augment.as_ref();
+    let set = |selection: Selection| -> Result<Option<Box<dyn EvaluationFeed>>> {
+        let is_empty = selection.numbers.is_empty();
+        Ok(if is_empty { None } else { Some(Box::new(SampleSet::new(selection).augmented(augment)?)) })
     };
-    let (evaluation, set, test) = match (set(validation), set(test)) {
+    let (evaluation, set, test) = match (set(validation)?, set(test)?) {
         (Some(validation), test) => (validation, VALIDATION, test),
         (None, Some(test)) => (test, TEST, None),
         (None, None) => return Err(Error::Usage(NOTHING_TO_EVALUATE.into())),
     };
-    let train = SampleFeed::new(train, job.train.seed, job.train.global_batch)?;
+    let train = SampleFeed::new(train, job.train.seed, job.train.global_batch)?.augmented(augment)?;
     Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
 }
 
@@ -166,7 +168,7 @@ fn open_set(
         };
         return match selection.numbers.is_empty() {
             true => Err(Error::Usage(format!("there is no {name} set: its size is 0 (data.{name})"))),
-            false => Ok(Box::new(SampleSet::new(selection))),
+            false => Ok(Box::new(SampleSet::new(selection).augmented(data.augment.as_ref())?)),
         };
     }
     let images = images(open_dataset(data, dir)?)?;
