@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::Vocabulary;
+use super::{Preparation, Vocabulary};
 use ternflock_base::error::Result;
 use ternflock_nn::{Shape, TargetKind, Targets};
 
@@ -133,4 +133,6 @@ pub struct Feeds {
     pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
+    /// How samples in the user's own files are prepared.
+    pub preparation: Option<Preparation>,
 }

@@ -39,7 +39,7 @@ pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
 pub use samples::{
-    Parts, Preparation, SampleFeed, SampleSet, Samples, Selection, Sources, open_samples, split,
+    Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
     split_ordered,
 };
 pub use survey::{Spread, Survey, survey};

@@ -307,6 +307,15 @@ pub static DATASETS: &[Entry] = &[
         origins: &[],
     },
     Entry {
+        name: "hdf5",
+        about: "your own arrays of any shape: the datasets in HDF5 files that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
+    Entry {
         name: "npy",
         about: "your own arrays of any shape: the NumPy files (.npy) that a job names",
         size: "any",
@@ -360,7 +369,7 @@ mod tests {
         let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `npy`, `folder`"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `folder`"
         );
     }
 }

@@ -14,7 +14,7 @@ use ternflock_data::{EvaluationFeed, Feeds, Spread, Survey, survey};
 use ternflock_job::Loaded;
 use ternflock_nn::{Shape, TargetKind};
 use ternflock_tensor::set_threads;
-use ternflock_train::{TEST, load, open_feeds, open_training_set};
+use ternflock_train::{Remembered, TEST, load, open_feeds, open_training_set};
 
 /// The maximum number of rows of a table that are shown.
 const MOST_ROWS: usize = 20;
@@ -51,11 +51,12 @@ fn info(arguments: &Info) -> Result<String> {
 fn find(loaded: &Loaded, samples: usize) -> Result<Found> {
     let feeds = open_feeds(loaded)?;
     let remarks = feeds.remarks();
-    let Feeds { train, mut evaluation, set, test, vocabulary, .. } = feeds;
+    let Feeds { train, mut evaluation, set, test, vocabulary, preparation } = feeds;
     // The training set is read in its own order, without augmentation.
     drop(train);
     let data = &loaded.job.data;
-    let mut training = open_training_set(data, data.dir.as_deref(), vocabulary.as_ref())?;
+    let known = Remembered { vocabulary: vocabulary.as_ref(), preparation: preparation.as_ref() };
+    let mut training = open_training_set(data, data.dir.as_deref(), known)?;
     let (input, target) = (training.input(), training.target());
     let class_names = training.class_names().unwrap_or_default().to_vec();
     let look = |feed: &mut dyn EvaluationFeed, shown| survey(feed, samples, shown);

@@ -74,6 +74,10 @@ impl TrainingFeed for SampleFeed {
         self.reader.selection.samples.remarks()
     }
 
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.reader.selection.samples.target_scale()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -127,6 +131,10 @@ impl EvaluationFeed for SampleSet {
 
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()> {
         self.reader.fill(chunk.items.clone(), |augment, _| augment.central(), input, targets)
+    }
+
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.reader.selection.samples.target_scale()
     }
 
     fn hash(&self) -> u64 {

@@ -25,7 +25,10 @@ impl Scale {
         for sample in values.chunks_exact_mut(self.mean.len() * run) {
             let scales = self.mean.iter().zip(&self.std);
             if run == 1 {
-                sample.iter_mut().zip(scales).for_each(|(value, (&mean, &std))| *value = normal(*value, mean, std));
+                sample
+                    .iter_mut()
+                    .zip(scales)
+                    .for_each(|(value, (&mean, &std))| *value = normal(*value, mean, std));
                 continue;
             }
             for (values, (&mean, &std)) in sample.chunks_exact_mut(run).zip(scales) {

@@ -118,8 +118,8 @@ choices! {
 const INPUTS: Key<ArrayFiles, Reported> = Key::new(
     "inputs",
     Reported,
-    "the inputs: a file, or a list of files whose samples follow each other. The first dimension of an array is the \
-     number of samples.",
+    "the inputs: a file, or a list of files whose samples follow each other: `\"x.npy\"`, or a file and the dataset in \
+     it, `\"field.h5:/inputs\"`. The first dimension of an array is the number of samples.",
 )
 .of(ARRAYS);
 
@@ -196,8 +196,8 @@ impl Arrays {
                 section.refuse("dataset", format!("data.dataset = \"{dataset}\" needs `{key}`"));
             }
         }
-        let validation = pair(section, &VALIDATION_INPUTS, &VALIDATION_TARGETS, "validation");
-        let test = pair(section, &TEST_INPUTS, &TEST_TARGETS, "test");
+        let validation = pair(section, &VALIDATION_INPUTS, &VALIDATION_TARGETS);
+        let test = pair(section, &TEST_INPUTS, &TEST_TARGETS);
         Some(Arrays {
             inputs: section.read(&INPUTS).unwrap_or_default(),
             targets: section.read(&TARGETS).unwrap_or_default(),
@@ -210,12 +210,11 @@ impl Arrays {
     }
 }
 
-/// The files of the set that would otherwise be split off by the key `size`.
+/// The inputs and targets of a set of its own, if both are given.
 fn pair(
     section: &mut SectionReader,
     inputs: &Key<ArrayFiles, Absent>,
     targets: &Key<ArrayFiles, Absent>,
-    size: &str,
 ) -> Option<(ArrayFiles, ArrayFiles)> {
     for (key, other) in [(inputs.name, targets.name), (targets.name, inputs.name)] {
         if section.has(key) && !section.has(other) {

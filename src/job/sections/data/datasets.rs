@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 13] = [
+pub const DATASETS: [&str; 14] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -15,6 +15,7 @@ pub const DATASETS: [&str; 13] = [
     "ptb",
     "text",
     "synthetic-text",
+    HDF5,
     NPY,
     FOLDER,
 ];
@@ -34,18 +35,21 @@ pub(super) const TEXT: &str = "text";
 /// The dataset of random text.
 pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
 
+/// The dataset of arrays in HDF5 files.
+pub(super) const HDF5: &str = "hdf5";
+
 /// The dataset of arrays in NumPy files.
 pub(super) const NPY: &str = "npy";
 
 /// The datasets of arrays in the user's own files.
-pub(super) const ARRAYS: Of = Of { kinds: &[NPY], called: "arrays" };
+pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
 
 /// The datasets of samples of any kind in the user's own files, which are split and normalised as the job says.
-pub(super) const SAMPLES: Of = Of { kinds: &[NPY, FOLDER], called: "samples in your own files" };
+pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY, FOLDER], called: "samples in your own files" };
 
 /// The datasets with a validation split.
 pub(super) const SPLIT: Of = Of {
-    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, NPY, FOLDER],
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
     called: "images and samples in your own files",
 };
 
@@ -55,7 +59,7 @@ pub(super) const IMAGES: Of =
 
 /// The datasets whose training images may vary. Samples of other shapes are refused when they are opened.
 pub(super) const VARIED: Of = Of {
-    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, NPY, FOLDER],
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
     called: "images",
 };
 

@@ -15,8 +15,9 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
      images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
      [below](#idx-files)). Texts: `\"kjv\"` (the King James Bible), `\"ptb\"` (Penn Treebank), `\"genesis\"` (in the \
      repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
-     files). Your own samples of any kind: `\"npy\"` (arrays in NumPy files; see [below](#arrays)) or \
-     `\"folder\"` (PNG and JPEG images with a sub-folder per class; needs `dir`; see [below](#folders-of-images)).",
+     files). Your own samples of any kind: `\"hdf5\"` and `\"npy\"` (arrays in HDF5 or NumPy files; see \
+     [below](#arrays)) or `\"folder\"` (PNG and JPEG images with a sub-folder per class; needs `dir`; see \
+     [below](#folders-of-images)).",
 )
 .such(Rule::Such {
     must_be: "the name of a dataset",

@@ -120,11 +120,9 @@ impl Data {
             }
         }
         if self.samples.is_some() {
-            for keys in [NORMALISATION, augment::KEYS] {
-                section.refuse_foreign(keys, dataset, |path, _| {
-                    format!("{path} is for images; \"{dataset}\" has `normalise`")
-                });
-            }
+            section.refuse_foreign(NORMALISATION, dataset, |path, _| {
+                format!("{path} is for images; \"{dataset}\" has `normalise`")
+            });
         }
         let what = match dataset {
             "digits" | "genesis" => "part of the program",

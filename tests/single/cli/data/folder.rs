@@ -4,7 +4,8 @@ use support::program::Place;
 
 use crate::PROGRAM;
 
-const TRAIN: &str = "train tiny.toml --set data.dataset=folder --set data.dir=my,photos --set train.steps=40 --run-dir run";
+const TRAIN: &str =
+    "train tiny.toml --set data.dataset=folder --set data.dir=my,photos --set train.steps=40 --run-dir run";
 
 /// A grey PNG image of 8x8 pixels.
 fn png(pixel: impl Fn(usize) -> u8) -> Vec<u8> {
@@ -56,7 +57,10 @@ fn a_job_shows_what_its_data_are() {
     assert_eq!(["training", "validation", "test"].map(samples), [116, 14, 14]);
     assert_eq!(found["sets"]["training"]["inputs"].as_array().unwrap().len(), 3, "channels");
     let remarks = found["remarks"].to_string();
-    assert!(remarks.contains("1 hidden file") && remarks.contains("1 image that cannot be decoded left out"), "{remarks}");
+    assert!(
+        remarks.contains("1 hidden file") && remarks.contains("1 image that cannot be decoded left out"),
+        "{remarks}"
+    );
     let text = place.run(&format!("{info} --set data.on_error=skip")).ended(0).out;
     for part in ["folder: images of 3x8x8; 12 classes", "channel 2", "  class 07  "] {
         assert!(text.contains(part), "{part}: {text}");
