@@ -27,7 +27,7 @@ pub use sections::{
     Colour, DATASETS, Data, Distribution, Draw, Exchange, Folder, Force, ForceKind, Gradients, Idx, Level,
     LowRank, LowRankMethod, Model, Noise, NoiseSchedule, Normalisation, OnError, Optimizer, OptimizerKind,
     Overlap, Precision, Punctuation, Resize, SampleSettings, Scaling, ScalingKind, Schedule, ScheduleKind,
-    Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text,
-    Train, Validation, find_preset, presets,
+    Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText,
+    TestFiles, Text, Train, Validation, ValidationFiles, find_preset, presets,
 };
 pub use syntax::Source;

@@ -19,7 +19,8 @@ pub(crate) mod train;
 pub use checkpoint::Checkpoint;
 pub use data::{
     ArrayFiles, Arrays, Augment, Axes, Colour, DATASETS, Data, Draw, Folder, Idx, Level, Normalisation,
-    OnError, Punctuation, Resize, SampleSettings, Split, Synthetic, SyntheticText, Text, Validation,
+    OnError, Punctuation, Resize, SampleSettings, Split, Synthetic, SyntheticText, TestFiles, Text,
+    Validation, ValidationFiles,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

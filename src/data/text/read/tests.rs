@@ -13,6 +13,9 @@ use super::super::test::how;
 
 fn data(dataset: &str, text: Text) -> Data {
     Data {
+        samples: None,
+        arrays: None,
+        folder: None,
         dataset: dataset.into(),
         dir: None,
         split: None,

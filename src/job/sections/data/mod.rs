@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use arrays::{ArrayFiles, Arrays, Axes};
+pub use arrays::{ArrayFiles, Arrays, Axes, TestFiles, ValidationFiles};
 pub use augment::Augment;
 pub use datasets::DATASETS;
 pub use folder::{Colour, Folder, OnError, Resize};
