@@ -53,6 +53,11 @@ pub trait TrainingFeed: Send {
         None
     }
 
+    /// What the user should know about these data, a sentence each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
@@ -73,6 +78,11 @@ pub trait EvaluationFeed: Send {
 
     /// Like [`TrainingFeed::target_scale`].
     fn target_scale(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// The names of the classes, if they have names.
+    fn class_names(&self) -> Option<&[String]> {
         None
     }
 

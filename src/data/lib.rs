@@ -14,6 +14,7 @@ mod feed;
 mod fetch;
 mod files;
 mod fill;
+mod folder;
 mod idx;
 mod image_feed;
 mod open;
@@ -22,6 +23,7 @@ mod registry;
 mod remarks;
 mod samples;
 mod split;
+mod survey;
 mod synthetic;
 mod text;
 
@@ -31,6 +33,7 @@ pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
 pub use idx::read_idx_images;
+pub use folder::{Checked, Fit, FolderSets, ImageFolder, Packed, open as open_folder, pack, read_image};
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
@@ -44,6 +47,7 @@ pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
     synthetic_set, tokenize,
 };
+pub use survey::{Spread, Survey, survey};
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -58,6 +58,11 @@ pub trait Samples: Send + Sync {
         None
     }
 
+    /// What the user should know about these data, a sentence each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 

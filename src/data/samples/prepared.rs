@@ -76,6 +76,10 @@ impl Samples for Prepared {
         }
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.samples.remarks()
+    }
+
     fn target_scale(&self) -> Option<&[f32]> {
         self.target_scale.as_deref()
     }

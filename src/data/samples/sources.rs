@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{Parts, Preparation, Samples, Selection, split, split_ordered};
 use crate::arrays;
+use crate::folder::{self, FolderSets, ImageFolder};
 use crate::split::spare;
-use ternflock_base::error::Result;
-use ternflock_job::{Data, Draw, SampleSettings, Split, Validation};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{Data, Draw, Folder, SampleSettings, Split, Validation};
 
 /// The default share of a split, and the maximum number of samples that this default takes.
 const SHARE: usize = 10;
@@ -35,12 +36,31 @@ pub struct Sources {
 pub fn open_samples(
     data: &Data,
     directory: Option<&Path>,
-    _preparation: Option<&Preparation>,
+    preparation: Option<&Preparation>,
 ) -> Result<Option<Sources>> {
     if let Some(how) = &data.arrays {
         return arrays::open(&data.dataset, how, directory).map(Some);
     }
+    if let Some(how) = &data.folder {
+        return open_images(how, directory, preparation).map(Some);
+    }
     Ok(None)
+}
+
+/// Opens a folder of images.
+fn open_images(how: &Folder, directory: Option<&Path>, preparation: Option<&Preparation>) -> Result<Sources> {
+    let directory =
+        directory.ok_or_else(|| Error::Usage("data.dataset = \"folder\" needs its directory".into()))?;
+    let names = preparation.map(|preparation| &preparation.class_names[..]).filter(|names| !names.is_empty());
+    let FolderSets { train, validation, test } = folder::open(directory, how, names)?;
+    let class_names = train.class_names().unwrap_or_default().to_vec();
+    let other = |set: Option<Arc<ImageFolder>>| set.map(|set| set as Arc<dyn Samples>);
+    Ok(Sources {
+        train,
+        validation: other(validation),
+        test: other(test),
+        preparation: Preparation { class_names, ..Preparation::default() },
+    })
 }
 
 impl Sources {

@@ -19,8 +19,9 @@ pub(crate) mod train;
 
 pub use checkpoint::Checkpoint;
 pub use data::{
-    ArrayFiles, Arrays, Augment, Axes, DATASETS, Data, Draw, Idx, Level, Normalisation, Punctuation,
-    SampleSettings, Split, Synthetic, SyntheticText, TestFiles, Text, Validation, ValidationFiles,
+    ArrayFiles, Arrays, Augment, Axes, Colour, DATASETS, Data, Draw, Folder, Idx, Level, Normalisation,
+    OnError, Punctuation, Resize, SampleSettings, Split, Synthetic, SyntheticText, TestFiles, Text,
+    Validation, ValidationFiles,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

@@ -28,6 +28,7 @@ fn everything() -> Job {
             std: Some(vec![1e-7, 3.0]),
             samples: None,
             arrays: None,
+            folder: None,
             text: None,
             augment: Some(Augment { padding: 4, crop: Some(24), mirror: true }),
             idx: Some(Idx { classes: Some(26), first_label: 1 }),

@@ -20,6 +20,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 std: None,
                 samples: None,
                 arrays: None,
+                folder: None,
                 text: None,
                 augment: None,
                 idx: None,

@@ -52,15 +52,18 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
 fn feed_samples(job: &Job, sources: &Sources) -> Result<Feeds> {
     let (parts, preparation) = prepare(&job.data, sources, None)?;
     let Parts { train, validation, test } = parts;
-    let set = |selection: Selection| -> Option<Box<dyn EvaluationFeed>> {
-        (!selection.numbers.is_empty()).then(|| Box::new(SampleSet::new(selection)) as _)
+    let augment = job.data.augment.as_ref();
+    let set = |selection: Selection| -> Result<Option<Box<dyn EvaluationFeed>>> {
+        let is_empty = selection.numbers.is_empty();
+        Ok(if is_empty { None } else { Some(Box::new(SampleSet::new(selection).augmented(augment)?)) })
     };
-    let (evaluation, set, test) = match (set(validation), set(test)) {
+    let (evaluation, set, test) = match (set(validation)?, set(test)?) {
         (Some(validation), test) => (validation, VALIDATION, test),
         (None, Some(test)) => (test, TEST, None),
         (None, None) => return Err(Error::Usage(NOTHING_TO_EVALUATE.into())),
     };
-    let train = Box::new(SampleFeed::new(train, job.train.seed, job.train.global_batch)?);
+    let train = SampleFeed::new(train, job.train.seed, job.train.global_batch)?.augmented(augment)?;
+    let train = Box::new(train);
     Ok(Feeds { train, evaluation, set, test, vocabulary: None, preparation: Some(preparation) })
 }
 
@@ -196,7 +199,7 @@ fn open_set(
         };
         return match selection.numbers.is_empty() {
             true => Err(Error::Usage(format!("there is no {name} set: its size is 0 (data.{name})"))),
-            false => Ok(Box::new(SampleSet::new(selection))),
+            false => Ok(Box::new(SampleSet::new(selection).augmented(data.augment.as_ref())?)),
         };
     }
     let images = images(open_dataset(data, dir)?)?;

@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 13] = [
+pub const DATASETS: [&str; 14] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -17,6 +17,7 @@ pub const DATASETS: [&str; 13] = [
     "synthetic-text",
     HDF5,
     NPY,
+    FOLDER,
 ];
 
 /// The dataset of images in the user's own IDX files.
@@ -24,6 +25,9 @@ pub(super) const IDX: &str = "idx";
 
 /// The dataset of random images.
 pub(super) const SYNTHETIC: &str = "synthetic";
+
+/// The dataset of images in folders.
+pub(super) const FOLDER: &str = "folder";
 
 /// The dataset of text in the user's own files.
 pub(super) const TEXT: &str = "text";
@@ -41,17 +45,23 @@ pub(super) const NPY: &str = "npy";
 pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
 
 /// The datasets of samples of any kind in the user's own files, which are split and normalised as the job says.
-pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY], called: "samples in your own files" };
+pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY, FOLDER], called: "samples in your own files" };
 
 /// The datasets with a validation split.
 pub(super) const SPLIT: Of = Of {
-    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY],
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
     called: "images and samples in your own files",
 };
 
 /// The datasets of images.
 pub(super) const IMAGES: Of =
     Of { kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX], called: "images" };
+
+/// The datasets whose training images may vary. Samples of other shapes are refused when they are opened.
+pub(super) const VARIED: Of = Of {
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
+    called: "images",
+};
 
 /// The datasets of text that is stored in files.
 pub(super) const TEXT_FILES: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT], called: "text in files" };

@@ -3,6 +3,7 @@
 mod arrays;
 mod augment;
 mod datasets;
+mod folder;
 mod idx;
 mod keys;
 mod samples;
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use arrays::{ArrayFiles, Arrays, Axes, TestFiles, ValidationFiles};
 pub use augment::Augment;
 pub use datasets::DATASETS;
+pub use folder::{Colour, Folder, OnError, Resize};
 pub use idx::Idx;
 pub use samples::{Draw, Normalisation, SampleSettings};
 pub use split::{Split, Validation};
@@ -27,7 +29,7 @@ pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
 
 use crate::syntax::{SectionReader, one_of};
-use datasets::IDX;
+use datasets::{FOLDER, IDX};
 use keys::{DATASET, DIR, MEAN, NORMALISATION, STD};
 
 pub(crate) use keys::SECTION;
@@ -49,6 +51,9 @@ pub struct Data {
     /// The files of a dataset of arrays; `None` for other datasets.
     #[serde(flatten)]
     pub arrays: Option<Arrays>,
+    /// The settings for images in folders; `None` for other datasets.
+    #[serde(flatten)]
+    pub folder: Option<Folder>,
     /// The mean to subtract from each channel of the pixels, which are in 0..1. Set if and only if `std` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
@@ -80,6 +85,7 @@ impl Data {
             split: Split::read(section, &dataset),
             samples: SampleSettings::read(section, &dataset),
             arrays: Arrays::read(section, &dataset),
+            folder: Folder::read(section, &dataset),
             text: text::read(section, &dataset),
             idx: Idx::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
@@ -114,11 +120,9 @@ impl Data {
             }
         }
         if self.samples.is_some() {
-            for keys in [NORMALISATION, augment::KEYS] {
-                section.refuse_foreign(keys, dataset, |path, _| {
-                    format!("{path} is for images; \"{dataset}\" has `normalise`")
-                });
-            }
+            section.refuse_foreign(NORMALISATION, dataset, |path, _| {
+                format!("{path} is for images; \"{dataset}\" has `normalise`")
+            });
         }
         let what = match dataset {
             "digits" | "genesis" => "part of the program",
@@ -141,6 +145,10 @@ impl Data {
         }
         if dataset == IDX && !section.has(DIR.name) {
             let message = "data.dataset = \"idx\" needs `dir`, the directory of the IDX files";
+            section.refuse(DATASET.name, message);
+        }
+        if dataset == FOLDER && !section.has(DIR.name) {
+            let message = "data.dataset = \"folder\" needs `dir`, the folder with a sub-folder per class";
             section.refuse(DATASET.name, message);
         }
         self.check_normalisation(section);
