@@ -84,7 +84,7 @@ fn indented(text: &str, indent: usize) -> String {
 fn here(entry: &Entry) -> String {
     match entry.format {
         Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => "built in".into(),
-        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => {
+        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } | Format::Table { .. } => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }
     }

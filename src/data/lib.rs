@@ -22,6 +22,7 @@ mod remarks;
 mod samples;
 mod split;
 mod synthetic;
+mod table;
 mod text;
 
 pub use augment::{Augment, View};

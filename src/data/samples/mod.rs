@@ -8,7 +8,7 @@ mod split;
 use std::sync::Arc;
 
 pub use feed::{SampleFeed, SampleSet};
-pub use split::{Parts, split};
+pub use split::{Parts, Role, roles, split};
 
 use super::Facts;
 use ternflock_base::error::Result;

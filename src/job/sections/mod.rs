@@ -18,7 +18,8 @@ pub(crate) mod train;
 
 pub use checkpoint::Checkpoint;
 pub use data::{
-    Augment, DATASETS, Data, Idx, Level, Punctuation, Split, Synthetic, SyntheticText, Text, Validation,
+    Augment, Columns, Csv, DATASETS, Data, Idx, Level, Missing, OneOrMore, Punctuation, Split, Synthetic,
+    SyntheticText, Text, Unseen, Validation, Windows,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

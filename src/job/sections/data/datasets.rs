@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 11] = [
+pub const DATASETS: [&str; 14] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -15,6 +15,9 @@ pub const DATASETS: [&str; 11] = [
     "ptb",
     "text",
     "synthetic-text",
+    CSV,
+    "diabetes",
+    "sunspots",
 ];
 
 /// The dataset of images in the user's own IDX files.
@@ -28,6 +31,15 @@ pub(super) const TEXT: &str = "text";
 
 /// The dataset of random text.
 pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
+
+/// The dataset of a table in the user's own CSV files.
+pub(super) const CSV: &str = "csv";
+
+/// The datasets of tables: columns by name.
+pub(super) const TABLES: Of = Of { kinds: &[CSV, "diabetes", "sunspots"], called: "tables" };
+
+/// The datasets whose rows can follow each other in time.
+pub(super) const WINDOWED: Of = TABLES;
 
 /// The datasets of images.
 pub(super) const IMAGES: Of =

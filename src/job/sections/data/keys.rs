@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::datasets::{DATASETS, IDX, IMAGES, TEXT};
-use super::{augment, idx, split, synthetic, synthetic_text, text};
+use super::{augment, csv, idx, split, synthetic, synthetic_text, text, windows};
 use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
 
 pub(super) const DATASET: Key<String, Required> = Key::new(
@@ -70,6 +70,8 @@ pub(crate) const SECTION: Section = Section {
         &[
             &[&DATASET],
             synthetic_text::KEYS,
+            csv::KEYS,
+            windows::KEYS,
             split::KEYS,
             text::KEYS,
             synthetic_text::SHARED_KEYS,

@@ -1,6 +1,8 @@
 //! `[data]`: what the job trains and evaluates on.
 
 mod augment;
+mod columns;
+mod csv;
 mod datasets;
 mod idx;
 mod keys;
@@ -9,18 +11,22 @@ mod split;
 mod synthetic;
 mod synthetic_text;
 mod text;
+mod windows;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 pub use augment::Augment;
+pub use columns::{Columns, OneOrMore};
+pub use csv::{Csv, Missing, Unseen};
 pub use datasets::DATASETS;
 pub use idx::Idx;
 pub use split::{Split, Validation};
 pub use synthetic::Synthetic;
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
+pub use windows::Windows;
 
 use crate::syntax::{SectionReader, one_of};
 use datasets::IDX;
@@ -54,6 +60,12 @@ pub struct Data {
     /// The settings for images in the user's own IDX files; `None` for other datasets.
     #[serde(flatten)]
     pub idx: Option<Idx>,
+    /// The table and the meaning of its columns; `None` for other datasets.
+    #[serde(flatten)]
+    pub csv: Option<Csv>,
+    /// How rows are cut into windows; `None`: each row is a sample.
+    #[serde(flatten)]
+    pub windows: Option<Windows>,
     /// The settings for random images; `None` for other datasets.
     #[serde(flatten)]
     pub synthetic: Option<Synthetic>,
@@ -70,6 +82,8 @@ impl Data {
             split: Split::read(section, &dataset),
             text: text::read(section, &dataset),
             idx: Idx::read(section, &dataset),
+            csv: Csv::read(section, &dataset),
+            windows: Windows::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
             synthetic_text,
             dataset,
