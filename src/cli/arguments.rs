@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod bench;
+mod check;
 mod compress;
 mod compression;
 mod export;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use arithmetic::Instructions;
 pub use bench::{Bench, BenchCommand};
+pub use check::Check;
 pub use compress::Compress;
 pub use compression::Compression;
 pub use export::Export;
@@ -64,6 +66,8 @@ docs/failures.md lists every wait, its deadline and what ends it.";
 pub enum Command {
     /// Train a job, on one rank or under mpirun or srun on many.
     Train(Train),
+    /// Check a job for a number of ranks without training: data, shapes, memory, exchange, and the time of a step.
+    Check(Check),
     /// Measure the accuracy of a checkpoint on the test set of its data, and how flat its minimum is.
     Eval(Eval),
     /// Show what a checkpoint holds: the network layer by layer, what is left of it, and the progress of training.

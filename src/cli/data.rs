@@ -84,6 +84,8 @@ fn indented(text: &str, indent: usize) -> String {
 fn here(entry: &Entry) -> String {
     match entry.format {
         Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => "built in".into(),
+        Format::Samples => "as the job says".into(),
+        Format::Table { files: [], .. } => "as the job says".into(),
         Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } | Format::Table { .. } => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }

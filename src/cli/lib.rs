@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench;
+mod check;
 mod compress;
 mod data;
 mod eval;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
     }
     match arguments.command {
         Command::Train(arguments) => train::main(&arguments),
+        Command::Check(arguments) => check::main(&arguments),
         Command::Eval(arguments) => eval::main(&arguments),
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
@@ -76,7 +78,11 @@ fn arguments() -> Arguments {
 /// them in its first lines. Kernels that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
-        Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Forecast(_) => true,
+        Command::Check(_)
+        | Command::Eval(_)
+        | Command::Compress(_)
+        | Command::Bench(_)
+        | Command::Forecast(_) => true,
         // The ranks of a training run agree on it; the runs of a sweep are separate processes.
         Command::Train(_)
         | Command::Sweep(_)

@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
+mod arrays;
 mod augment;
 mod batch;
 mod cifar;
@@ -35,7 +36,10 @@ pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
-pub use samples::{Parts, SampleFeed, SampleSet, Samples, Selection, split};
+pub use samples::{
+    Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
+    split_ordered,
+};
 pub use text::{Corpus, Subset, TextFeed, TextSet, Texts, Vocabulary, synthetic_feed, synthetic_set};
 
 use xxhash_rust::xxh3::xxh3_64;

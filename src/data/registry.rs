@@ -50,6 +50,8 @@ pub enum Format {
         /// sha256 of the raw files, in their order.
         sums: &'static [&'static str],
     },
+    /// Samples in files that a job names.
+    Samples,
     /// Tables: CSV files with the names of columns.
     Table {
         /// The names of the files; empty for tables that a job names.
@@ -67,7 +69,8 @@ impl Format {
     /// The names of its files. Each may end in `.gz`.
     pub fn files(&self) -> &'static [&'static str] {
         match self {
-            Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => &[],
+            Format::Digits | Format::Genesis | Format::Samples => &[],
+            Format::Synthetic | Format::SyntheticText => &[],
             Format::Idx { .. } => &idx::FILES,
             Format::Cifar10 => &cifar::FILES,
             Format::Text { files, .. } | Format::Table { files, .. } => files,
@@ -78,7 +81,7 @@ impl Format {
     pub fn sums(&self) -> &[&'static str] {
         match self {
             Format::Idx { sums: Some(sums), .. } => sums,
-            Format::Idx { .. } | Format::Digits | Format::Genesis => &[],
+            Format::Idx { .. } | Format::Digits | Format::Genesis | Format::Samples => &[],
             Format::Synthetic | Format::SyntheticText => &[],
             Format::Cifar10 => &cifar::SUMS,
             Format::Text { sums, .. } | Format::Table { sums, .. } => sums,
@@ -311,6 +314,24 @@ pub static DATASETS: &[Entry] = &[
         origins: &[],
     },
     Entry {
+        name: "hdf5",
+        about: "your own arrays of any shape: the datasets in HDF5 files that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
+    Entry {
+        name: "npy",
+        about: "your own arrays of any shape: the NumPy files (.npy) that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
+    Entry {
         name: "csv",
         about: "your own table: the CSV files that a job names, with the names of columns in the first row",
         size: "any",
@@ -386,7 +407,7 @@ mod tests {
         let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `csv`, `diabetes`, `sunspots`"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `csv`, `diabetes`, `sunspots`"
         );
     }
 }

@@ -23,10 +23,11 @@ pub use job::{Check, Job, keys};
 pub use load::{Loaded, MOST_BYTES, load, load_after, load_checked, name_in, parse, parse_table};
 pub use schema::schema;
 pub use sections::{
-    Adapt, Algorithm, Augment, AutoAmong, Checkpoint, ClipSigmaOver, Coding, Columns, Csv, DATASETS, Data,
-    Distribution, Exchange, Force, ForceKind, Gradients, Idx, Level, LowRank, LowRankMethod, Missing, Model,
-    Noise, NoiseSchedule, OneOrMore, Optimizer, OptimizerKind, Overlap, Precision, Punctuation, Scaling,
-    ScalingKind, Schedule, ScheduleKind, Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage,
-    Strengths, Synthetic, SyntheticText, Text, Train, Unseen, Validation, Windows, find_preset, presets,
+    Adapt, Algorithm, ArrayFiles, Arrays, Augment, AutoAmong, Axes, Checkpoint, ClipSigmaOver, Coding,
+    Columns, Csv, DATASETS, Data, Distribution, Draw, Exchange, Force, ForceKind, Gradients, Idx, Level,
+    LowRank, LowRankMethod, Missing, Model, Noise, NoiseSchedule, Normalisation, OneOrMore, Optimizer,
+    OptimizerKind, Overlap, Precision, Punctuation, SampleSettings, Scaling, ScalingKind, Schedule,
+    ScheduleKind, Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic,
+    SyntheticText, Text, Train, Unseen, Validation, Windows, find_preset, presets,
 };
 pub use syntax::Source;

@@ -10,18 +10,27 @@ use ternflock_base::error::Result;
 use ternflock_base::text::plural;
 use ternflock_tensor::Buffers;
 
+/// Elements that ranks keep in addition to a network and its buffers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// On each rank: optimizer, exchange.
+    pub each: usize,
+    /// On one rank of the node while it writes a checkpoint.
+    pub checkpoint: usize,
+}
+
 /// Refuses a network that does not fit into the free memory, if the system reports it. It is counted together
-/// with `beside` additional elements (optimizer, exchange), for `ranks` ranks of this node that each allocate
-/// one.
+/// with what is `beside` it, for `ranks` ranks of this node that each allocate one.
 ///
 /// # Errors
 /// [`Error::Shape`](ternflock_base::error::Error::Shape) if it does not fit, or if a layer's buffers are too
 /// large to be counted.
-pub fn check_memory(graph: &Graph, execution: Execution, beside: usize, ranks: usize) -> Result<()> {
-    let needed = needed_bytes(graph, execution, beside)?;
+pub fn check_memory(graph: &Graph, execution: Execution, beside: Beside, ranks: usize) -> Result<()> {
+    let needed = needed_bytes(graph, execution, beside.each)?;
+    let once = beside.checkpoint as u128 * size_of::<f32>() as u128;
     let what = format!("for {} at a time a rank needs", plural(execution.batch, "sample"));
     let remedy = "make the network smaller, or each rank's share of the batch";
-    check_bytes(Available::now(), &what, needed, ranks, remedy)
+    check_bytes(Available::now(), &what, needed, (ranks, once), remedy)
 }
 
 /// The bytes of a network that runs as `execution` states, with `beside` additional elements, as [`check_memory`]
@@ -50,11 +59,30 @@ mod tests {
         let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
         let needed = |beside| needed_bytes(&graph, Execution::float32(1), beside).unwrap();
         assert_eq!(needed(8_000_000) - needed(0), 4 * 8_000_000);
-        assert!(check_memory(&graph, Execution::float32(1), 0, 1).is_ok());
+        assert!(check_memory(&graph, Execution::float32(1), Beside::default(), 1).is_ok());
         let ranks = usize::try_from(available_bytes().unwrap() / needed(0)).unwrap();
-        let message = check_memory(&graph, Execution::float32(1), 0, 10 * ranks).unwrap_err().to_string();
+        let message = check_memory(&graph, Execution::float32(1), Beside::default(), 10 * ranks)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("a rank needs 0.0 GB of memory, the "), "{message}");
-        assert!(check_memory(&graph, Execution::float32(1), 10 * ranks * 4_000_000, 1).is_err());
+        assert!(
+            check_memory(
+                &graph,
+                Execution::float32(1),
+                Beside { each: 10 * ranks * 4_000_000, checkpoint: 0 },
+                1
+            )
+            .is_err()
+        );
+        assert!(
+            check_memory(
+                &graph,
+                Execution::float32(1),
+                Beside { each: 0, checkpoint: 10 * ranks * 4_000_000 },
+                1
+            )
+            .is_err()
+        );
     }
 
     /// Sizes that exceed any memory are refused before anything is allocated, in all combinations.
@@ -69,7 +97,10 @@ mod tests {
         let message = Parameters::new(&wide).unwrap_err().to_string();
         assert!(message.contains("its parameters and their gradients need"), "{message}");
         for capacity in [1, 1 << 40, usize::MAX / 2] {
-            assert!(check_memory(&wide, Execution::float32(capacity), 0, 1).is_err(), "{capacity}");
+            assert!(
+                check_memory(&wide, Execution::float32(capacity), Beside::default(), 1).is_err(),
+                "{capacity}"
+            );
         }
         let sequence = Shape::Sequence { steps: 1 << 20, features: 1 };
         for layer in [
@@ -82,7 +113,7 @@ mod tests {
                 Ok(graph) => [1 << 20, usize::MAX]
                     .map(Execution::float32)
                     .into_iter()
-                    .try_for_each(|execution| check_memory(&graph, execution, 0, 1)),
+                    .try_for_each(|execution| check_memory(&graph, execution, Beside::default(), 1)),
                 Err(error) => Err(error),
             };
             assert!(refused.is_err(), "{layer}");
@@ -95,7 +126,7 @@ mod tests {
             serde_json::json!({"type": "conv2d", "filters": 1, "kernel": 1, "stride": 1 << 20}),
         ] {
             let refused = match graph(image, serde_json::json!([layer])) {
-                Ok(graph) => check_memory(&graph, Execution::float32(1), 0, 1),
+                Ok(graph) => check_memory(&graph, Execution::float32(1), Beside::default(), 1),
                 Err(error) => Err(error),
             };
             assert!(refused.is_err(), "{layer}");

@@ -125,7 +125,7 @@ impl Parameters {
         let mut buffers = Buffers::counting();
         Vectors::take(&table, &statistics, &mut buffers)?;
         let what = "its parameters and their gradients need";
-        check_bytes(Available::now(), what, buffers.bytes(), 1, "make it smaller")?;
+        check_bytes(Available::now(), what, buffers.bytes(), (1, 0), "make it smaller")?;
         let vectors = Vectors::take(&table, &statistics, &mut Buffers::allocating())?;
         Ok(Parameters::with(table, statistics, vectors))
     }

@@ -8,6 +8,7 @@ use crate::Order;
 use crate::feed::{Chunk, EvaluationFeed, TrainingFeed, chunks};
 use ternflock_base::error::Result;
 use ternflock_nn::{Shape, TargetKind, Targets};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Training samples, in the order of [`Order`].
 pub struct SampleFeed {
@@ -56,6 +57,10 @@ impl TrainingFeed for SampleFeed {
         self.reader.selection.empty_classes()
     }
 
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.reader.selection.samples.target_scale()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -98,6 +103,10 @@ impl EvaluationFeed for SampleSet {
         self.reader.fill(chunk.items.clone(), input, targets)
     }
 
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.reader.selection.samples.target_scale()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -136,11 +145,13 @@ impl Reader {
         to_input(samples.input(), &self.values, input)
     }
 
-    /// The facts of the complete set, and the number of samples that are selected.
+    /// The facts of the complete set, the number of samples that are selected, and which these are.
     fn facts(&self) -> Facts {
+        let numbers = &self.selection.numbers;
         let mut facts = self.selection.samples.facts();
         facts.retain(|(name, _)| *name != "samples");
-        facts.insert(0, ("samples", self.selection.numbers.len().to_string()));
+        facts.insert(0, ("samples", numbers.len().to_string()));
+        facts.push(("selection", format!("{:016x}", xxh3_64(bytemuck::cast_slice(numbers)))));
         facts
     }
 }

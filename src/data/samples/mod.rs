@@ -3,12 +3,19 @@
 
 mod feed;
 mod layout;
+mod preparation;
+mod prepared;
+mod scale;
+mod sources;
 mod split;
 
 use std::sync::Arc;
 
 pub use feed::{SampleFeed, SampleSet};
-pub use split::{Parts, Role, roles, split};
+pub use preparation::Preparation;
+pub use scale::Scale;
+pub use sources::{Sources, open_samples};
+pub use split::{Parts, Role, roles, split, split_ordered};
 
 use super::Facts;
 use ternflock_base::error::Result;
@@ -42,6 +49,11 @@ pub trait Samples: Send + Sync {
 
     /// The names of the classes, if they have names.
     fn class_names(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// The numbers by which the values of a target were divided, `[K]`; `None`: they are as in the file.
+    fn target_scale(&self) -> Option<&[f32]> {
         None
     }
 

@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::column::{Cells, Kind, MISSING, Words};
+use super::column::{Cells, MISSING, Words};
 use super::plan::Plan;
-use super::read::{Table, Wanted};
+use super::read::Table;
 use ternflock_base::error::Result as Outcome;
 use ternflock_base::suggest::list;
-use ternflock_job::{Csv, Missing, Unseen};
+use ternflock_job::{Columns, Csv, Missing, Unseen};
 
 /// The number of categories that a column can have: each is an input of the network.
 const MOST_CATEGORIES: usize = 10_000;
@@ -61,14 +61,6 @@ impl InputColumn {
             InputColumn::Category { categories, other, .. } => categories.len() + usize::from(*other),
         }
     }
-
-    /// How its cells are read.
-    fn kind(&self) -> Kind {
-        match self {
-            InputColumn::Number { .. } => Kind::Numbers,
-            InputColumn::Category { .. } => Kind::Words,
-        }
-    }
 }
 
 impl Encoding {
@@ -77,9 +69,16 @@ impl Encoding {
         self.inputs.iter().map(InputColumn::width).sum()
     }
 
-    /// The columns of other tables that this encoding needs, as they must be read.
-    pub fn wanted(&self) -> Vec<Wanted> {
-        self.inputs.iter().map(|column| (column.name().to_owned(), column.kind())).collect()
+    /// The settings `how` for another table whose columns become the same inputs.
+    pub fn settings(&self, how: &Csv) -> Csv {
+        let names = |keep: fn(&InputColumn) -> bool| {
+            let kept = self.inputs.iter().filter(|column| keep(column));
+            kept.map(|column| column.name().to_owned()).collect::<Vec<_>>()
+        };
+        let is_target = |name: &&String| how.targets.contains(name);
+        let mut categories = names(|column| matches!(column, InputColumn::Category { .. }));
+        categories.extend(how.categories.iter().filter(is_target).cloned());
+        Csv { inputs: Columns::Named(names(|_| true)), categories, ignore: Vec::new(), ..how.clone() }
     }
 
     /// Measures on the rows `training` of `table` what `how` asks for.

@@ -15,8 +15,7 @@ mod windows;
 
 pub use diabetes::{OF_DIABETES, diabetes};
 pub use encoding::{Encoding, InputColumn};
-pub use open::{Request, TableSets, open};
-pub use parts::Shares;
+pub use open::open;
 
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,57 @@ use super::read::{Table, header, read};
 use super::samples::TableSamples;
 use super::targets::Predicted;
 use super::windows::{Windows, count, split};
-use crate::samples::Samples;
+use crate::open::directory_of;
+use crate::samples::{Preparation, Samples, Sources};
+use crate::{files, registry};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Csv, Windows as Cut};
+use ternflock_job::{Csv, Data, Draw, Windows as Cut};
+
+/// Opens the table of `data`, whose settings are `how`. Relative paths start from `directory`. If `known` has an encoding, it
+/// applies instead of what could be measured.
+///
+/// # Errors
+/// Those of [`open_files`]; also if the files of a known dataset are not found.
+pub fn open(
+    data: &Data,
+    how: &Csv,
+    directory: Option<&Path>,
+    known: Option<&Preparation>,
+) -> Result<Sources> {
+    let (Some(split), Some(settings)) = (&data.split, &data.samples) else {
+        return Err(Error::Usage(format!("`{}` has no settings for its splits", data.dataset)));
+    };
+    let entry = registry::find(&data.dataset)?;
+    let in_directory = |files: &[PathBuf]| -> Vec<PathBuf> {
+        files
+            .iter()
+            .map(|file| directory.map_or_else(|| file.clone(), |directory| directory.join(file)))
+            .collect()
+    };
+    let mut files = [&how.files, &how.validation_files, &how.test_files].map(|files| in_directory(files));
+    if !entry.format.files().is_empty() {
+        let directory = directory_of(entry, directory)?;
+        let names = entry.format.files().iter();
+        files[0] = names.map(|name| files::require(&directory, name)).collect::<Result<_>>()?;
+    }
+    let known = known.and_then(|known| known.table.as_ref().zip(Some(&known.class_names[..])));
+    let request = Request {
+        how,
+        windows: data.windows,
+        shares: Shares {
+            validation: split.validation,
+            test: settings.test,
+            is_ordered: settings.split == Draw::Ordered,
+            seed: split.validation_seed,
+        },
+        has_classes: known.is_some_and(|(_, names)| !names.is_empty()),
+        encoding: known,
+    };
+    let sets = open_files(files.each_ref().map(Vec::as_slice), &request)?;
+    let preparation =
+        Preparation { table: Some(sets.encoding), class_names: sets.class_names, ..Preparation::default() };
+    Ok(Sources { train: sets.train, validation: sets.validation, test: sets.test, preparation })
+}
 
 /// How a table becomes sets of samples.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +98,15 @@ pub struct TableSets {
 /// # Errors
 /// If a file cannot be read, if a column is not there, or if a cell is not what it must be. The message names the file, the
 /// line and the column.
-pub fn open(files: [&[PathBuf]; 3], request: &Request) -> Result<TableSets> {
-    let Request { how, windows, shares, has_classes, encoding } = *request;
+pub fn open_files(files: [&[PathBuf]; 3], request: &Request) -> Result<TableSets> {
+    let Request { windows, shares, has_classes, encoding, .. } = *request;
+    let how = &encoding.map_or_else(|| request.how.clone(), |(encoding, _)| encoding.settings(request.how));
     let first = files[0].first().map_or(Path::new(""), PathBuf::as_path);
     let plan = Plan::new(first, &header(first, how.delimiter)?, how, windows.is_some())?;
     let (table, ranges) = read_all(files, how, &plan)?;
     let predicted = Predicted::new(&table, &plan.targets, has_classes)?;
     if let (Some(cut), Predicted::Values(..)) = (windows, &predicted) {
-        return open_windows(&table, &plan, &predicted, &ranges, cut, request);
+        return open_windows(&table, &plan, &predicted, &ranges, cut, how, request);
     }
     if windows.is_some() {
         let message = "is text or classes, but data.window predicts numbers";
@@ -94,9 +143,10 @@ fn open_windows(
     predicted: &Predicted,
     files: &[Range<usize>; 3],
     cut: Cut,
+    how: &Csv,
     request: &Request,
 ) -> Result<TableSets> {
-    let Request { how, shares, encoding, .. } = *request;
+    let Request { shares, encoding, .. } = *request;
     for (key, at) in [("split_column", plan.split), ("group", plan.group)] {
         if at.is_some() {
             return Err(Error::Usage(format!(

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::column::{Cells, Kind, MISSING};
 use super::encoding::Encoding;
-use super::open::Request;
+use super::open::{Request, open_files};
 use super::parts::Shares;
 use super::plan::Plan;
 use super::read::{Table, header, read};
@@ -197,7 +197,7 @@ fn shares(validation: Validation, test: Validation, is_ordered: bool) -> Shares 
 fn rows_of_parts(content: &str, text: &str, shares: Shares) -> Result<[Vec<usize>; 3], String> {
     let ((_directory, path), how) = (file(content), table(text));
     let request = Request { how: &how, windows: None, shares, has_classes: false, encoding: None };
-    let sets = super::open([&[path], &[], &[]], &request).map_err(said)?;
+    let sets = open_files([&[path], &[], &[]], &request).map_err(said)?;
     let rows = |set: &dyn Samples| {
         let features = set.input().elements();
         all(set).0.chunks_exact(features).map(|row| row[0] as usize).collect()
@@ -241,7 +241,7 @@ fn a_checkpoints_encoding_applies_to_other_rows() {
     let how = table("targets = 'price'\nmissing = 'mean'\nunseen = 'other'");
     let few = shares(Validation::Count(0), Validation::Count(2), true);
     let request = Request { how: &how, windows: None, shares: few, has_classes: false, encoding: None };
-    let sets = super::open([std::slice::from_ref(&path), &[], &[]], &request).unwrap();
+    let sets = open_files([std::slice::from_ref(&path), &[], &[]], &request).unwrap();
     assert!(sets.validation.is_none() && sets.class_names.is_empty());
     // The same rows from a file of their own, with the columns in another order.
     let (_other, other) = file("price,rooms,\"town, or village\",area\n300,NA,Ulm,70\n400,5,Hof,80\n");
@@ -250,7 +250,7 @@ fn a_checkpoints_encoding_applies_to_other_rows() {
         encoding: Some((&sets.encoding, &[])),
         ..request
     };
-    let again = super::open([&[other], &[], &[]], &request).unwrap();
+    let again = open_files([&[other], &[], &[]], &request).unwrap();
     assert_eq!(all(&*again.train), all(&*sets.test.unwrap()));
 }
 
@@ -266,7 +266,7 @@ fn windows_are_split_by_time() {
         has_classes: false,
         encoding: None,
     };
-    let sets = super::open([std::slice::from_ref(&path), &[], &[]], &request).unwrap();
+    let sets = open_files([std::slice::from_ref(&path), &[], &[]], &request).unwrap();
     // 25 windows; a tenth is 2, which predict the last 3 rows; the 3 before predict 4 rows.
     let (validation, test) = (sets.validation.unwrap(), sets.test.unwrap());
     assert_eq!([sets.train.len(), validation.len(), test.len()], [18, 3, 2]);
@@ -274,7 +274,7 @@ fn windows_are_split_by_time() {
     assert_eq!(all(&*validation).1.values, [230.0, 240.0, 240.0, 250.0, 250.0, 260.0]);
     assert_eq!(all(&*sets.train).1.values[34..], [210.0, 220.0]);
     let message =
-        |request| super::open([std::slice::from_ref(&path), &[], &[]], &request).err().unwrap().to_string();
+        |request| open_files([std::slice::from_ref(&path), &[], &[]], &request).err().unwrap().to_string();
     let random = shares(Validation::Auto, Validation::Auto, false);
     assert!(
         message(Request { shares: random, ..request }).contains("data.split = \"random\" would put rows")

@@ -18,8 +18,9 @@ pub(crate) mod train;
 
 pub use checkpoint::Checkpoint;
 pub use data::{
-    Augment, Columns, Csv, DATASETS, Data, Idx, Level, Missing, OneOrMore, Punctuation, Split, Synthetic,
-    SyntheticText, Text, Unseen, Validation, Windows,
+    ArrayFiles, Arrays, Augment, Axes, Columns, Csv, DATASETS, Data, Draw, Idx, Level, Missing,
+    Normalisation, OneOrMore, Punctuation, SampleSettings, Split, Synthetic, SyntheticText, Text, Unseen,
+    Validation, Windows,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

@@ -26,6 +26,8 @@ fn everything() -> Job {
             split: Some(Split { validation: Validation::Share(0.25), validation_seed: 3 }),
             mean: Some(vec![0.1, -0.0]),
             std: Some(vec![1e-7, 3.0]),
+            samples: None,
+            arrays: None,
             text: None,
             augment: Some(Augment { padding: 4, crop: Some(24), mirror: true }),
             idx: Some(Idx { classes: Some(26), first_label: 1 }),

@@ -18,6 +18,8 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 split: Some(Split { validation: Validation::Auto, validation_seed: 1 }),
                 mean: None,
                 std: None,
+                samples: None,
+                arrays: None,
                 text: None,
                 augment: None,
                 idx: None,

@@ -1,10 +1,10 @@
 //! A layer of a graph: its name, its inputs, and its type and options; read from a job file's table.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{INPUT, shape_error};
-use crate::LayerSpec;
+use crate::{LayerSpec, registered};
 use ternflock_base::error::Result;
 use ternflock_base::suggest::suggest;
 use ternflock_base::text::quote;
@@ -17,7 +17,7 @@ pub struct Node {
     /// Names of earlier layers, or [`INPUT`].
     pub inputs: Vec<String>,
     /// Type and options.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "write")]
     pub layer: LayerSpec,
 }
 
@@ -41,12 +41,27 @@ impl Node {
             Some(inputs) => serde_json::from_value(inputs)
                 .map_err(|_| fail("`inputs` must be a list of layer names".into()))?,
         };
-        let table = Value::Object(table);
-        let layer = LayerSpec::deserialize(&table).map_err(|error| {
+        let layer = read(&table).map_err(|error| {
             let message = error.to_string();
-            fail(explain(&message, table.as_object().and_then(|table| culprit(table, &message))))
+            fail(explain(&message, culprit(&table, &message)))
         })?;
         Ok(Node { name, inputs, layer })
+    }
+}
+
+/// Writes the type and the options of `layer`, built-in or registered.
+fn write<S: Serializer>(layer: &LayerSpec, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match layer {
+        LayerSpec::Registered(layer) => layer.serialize(serializer),
+        built_in => built_in.serialize(serializer),
+    }
+}
+
+/// The layer in `table`, built-in or registered.
+fn read(table: &Map<String, Value>) -> serde_json::Result<LayerSpec> {
+    match registered::read(table) {
+        Some(layer) => layer.map(LayerSpec::Registered),
+        None => LayerSpec::deserialize(table),
     }
 }
 
@@ -56,7 +71,7 @@ fn culprit<'a>(table: &'a Map<String, Value>, message: &str) -> Option<&'a str> 
     let without = |key: &str| {
         let mut table = table.clone();
         table.remove(key);
-        serde_json::from_value::<LayerSpec>(Value::Object(table))
+        read(&table)
     };
     // No layer has that many keys; each is tried on a copy of the table.
     const MOST_TRIED: usize = 64;
@@ -81,7 +96,7 @@ fn explain(message: &str, key: Option<&str>) -> String {
             let known: Vec<&str> = quoted.collect();
             match key.filter(|_| !known.contains(&"conv2d")) {
                 Some(key) => format!("{key}: {}", words("value", word, known)),
-                None => words("type", word, known),
+                None => words("type", word, [known, registered::kinds()].concat()),
             }
         }
         (Some("field"), Some(word)) if message.starts_with("missing") => format!("needs the key `{word}`"),

@@ -30,6 +30,7 @@ mod window;
 mod gradient_check;
 
 pub use columns::Columns;
+pub use elementwise::{Elementwise, Function};
 pub use gelu::Approximation;
 pub use recurrent::Nonlinearity;
 pub use window::Pooling;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use super::Shape;
 use super::example::{Example, Examples, IMAGE, SEQUENCE, TOKENS, VECTOR};
 use super::layer::Describe;
+pub use super::registered::Registered;
 
 /// Generates [`LayerSpec`] from the list of layers: the module of each, its type, and the name of the type in job files. A new
 /// layer needs one line in this list.
@@ -56,10 +58,13 @@ macro_rules! layers {
                 #[serde(rename = $kind)]
                 $layer($layer),
             )+)*
+            /// A layer that this program has registered.
+            #[serde(skip)]
+            Registered(Registered),
         }
 
         impl LayerSpec {
-            /// The names of the types in job files.
+            /// The names of the built-in types in job files.
             pub const KINDS: &'static [&'static str] = &[$($($(#[$only])? $kind),+),*];
 
             /// Examples of every type.
@@ -71,6 +76,7 @@ macro_rules! layers {
             pub fn describe(&self) -> &dyn Describe {
                 match self {
                     $($($(#[$only])? LayerSpec::$layer(layer) => layer,)+)*
+                    LayerSpec::Registered(layer) => layer.describe(),
                 }
             }
 
@@ -78,6 +84,7 @@ macro_rules! layers {
             pub fn describe_mut(&mut self) -> &mut dyn Describe {
                 match self {
                     $($($(#[$only])? LayerSpec::$layer(layer) => layer,)+)*
+                    LayerSpec::Registered(layer) => layer.describe_mut(),
                 }
             }
 
@@ -85,6 +92,7 @@ macro_rules! layers {
             pub fn kind(&self) -> &'static str {
                 match self {
                     $($($(#[$only])? LayerSpec::$layer(_) => $kind,)+)*
+                    LayerSpec::Registered(layer) => layer.kind,
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::buffers::NetworkBuffers;
 use crate::clock::Clock;
 use crate::graph::Graph;
 use crate::layer::{Place, WEIGHT};
-use crate::memory::check_memory;
+use crate::memory::{Beside, check_memory};
 use crate::parameters::{Parameters, of_layer, places, statistics_table, table};
 use ternflock_base::error::Result;
 use ternflock_tensor::Buffers;
@@ -17,7 +17,7 @@ impl Network {
     /// A network of `graph` with all parameters zero, for passes as in `execution`.
     pub fn new(graph: Graph, execution: Execution) -> Result<Network> {
         let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
-        check_memory(&graph, execution, 0, 1)?;
+        check_memory(&graph, execution, Beside::default(), 1)?;
         let buffers = &mut Buffers::allocating();
         let NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier } =
             NetworkBuffers::take(&graph, &table, &statistics, execution, buffers)?;

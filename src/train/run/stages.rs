@@ -55,6 +55,12 @@ impl<'a> Stages<'a> {
         self.lengths[self.now + 1..].iter().sum()
     }
 
+    /// All stages with their steps; one without settings of its own in a job without stages.
+    pub fn all(&self) -> impl Iterator<Item = (Option<&'a Stage>, u64)> {
+        let job = self.job;
+        self.lengths.iter().enumerate().map(move |(number, &steps)| (job.stages.get(number), steps))
+    }
+
     /// Whether another stage follows.
     pub fn has_next(&self) -> bool {
         self.now + 1 < self.lengths.len()

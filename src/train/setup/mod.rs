@@ -3,6 +3,7 @@
 pub mod build;
 pub mod construct;
 pub mod data_sizes;
+pub mod dry_run;
 pub mod feeds;
 pub mod placement;
 pub mod room;

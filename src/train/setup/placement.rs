@@ -50,13 +50,33 @@ pub fn place(world: &mut World) -> Result<Placement> {
         |with: [usize; 2]| all.iter().filter(|rank| with.iter().all(|&i| rank[i] == mine[i])).count();
     let cores = Shared { of: cores.len(), ranks: sharing([0, 1]) };
     let quota = quota.map(|CpuQuota { processors, .. }| Shared { of: processors, ranks: sharing([0, 2]) });
-    let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
-    let (threads, reason) = decide(cores, quota, asked.map(|name| (name, blas_default_threads())));
+    let (threads, reason) = decide(cores, quota, asked());
     let set = set_threads(threads);
     world.all_or_none(set)?;
     let (blas, blas_warnings) = look_at_blas(world)?;
     let blas_reason = reason_of_blas();
     Ok(Placement { hosts: hosts.len(), threads, reason, blas, blas_reason, blas_warnings })
+}
+
+/// The number of compute threads in each of `ranks` ranks of a node like this one, and the reason for it.
+pub(super) fn threads_for(ranks: usize) -> (usize, String) {
+    let quota = cpu_quota(Path::new("/")).map(|CpuQuota { processors, .. }| Shared { of: processors, ranks });
+    decide(Shared { of: allowed_cores().len(), ranks }, quota, asked())
+}
+
+/// Sets the number of compute threads in this process, which has no other ranks.
+///
+/// # Errors
+/// Those of [`place`].
+pub(super) fn place_alone(threads: usize) -> Result<()> {
+    set_threads(threads)?;
+    look_at_blas(&mut World::alone()).map(|_| ())
+}
+
+/// The number of threads that a variable sets, and its name.
+fn asked() -> Option<(&'static str, usize)> {
+    let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
+    asked.map(|name| (name, blas_default_threads()))
 }
 
 /// The BLAS of rank 0, and problems of it or of those of the other ranks; none if BLAS does not compute.

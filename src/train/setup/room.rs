@@ -7,7 +7,7 @@ use crate::step::batch::Batch;
 use crate::step::trainer::execution;
 use ternflock_base::error::Result;
 use ternflock_job::Job;
-use ternflock_nn::{Graph, check_memory, needed_bytes, parameters};
+use ternflock_nn::{Beside, Graph, check_memory, needed_bytes, parameters};
 use ternflock_optim::state_names;
 
 /// The maximum number of ranks that share a node and its memory.
@@ -15,14 +15,32 @@ pub fn most_on_a_node(topology: &Topology) -> usize {
     (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1)
 }
 
-/// Refuses to train `graph` with `job` if the memory of a node is too small for all of its ranks together.
+/// Refuses to train `graph` with `job` if the memory of a node is too small for all of its ranks together. What rank 0 needs
+/// for checkpoints counts if the run evaluates: benchmarks write none.
 ///
 /// # Errors
 /// Those of [`check_memory`].
 pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool) -> Result<()> {
     let world = topology.world();
-    let beside = numbers_beside(job, graph, world)?;
+    let checkpoint = if evaluates { numbers_of_checkpoint(job, graph, world)? } else { 0 };
+    let beside = Beside { each: numbers_beside(job, graph, world)?, checkpoint };
     check_memory(graph, execution(job, world, evaluates), beside, most_on_a_node(topology))
+}
+
+/// The bytes of memory that a rank of `world` needs to train `graph` with `job`, as [`check_room`] counts them.
+///
+/// # Errors
+/// If they cannot be counted.
+pub fn rank_bytes(job: &Job, graph: &Graph, world: usize, evaluates: bool) -> Result<u128> {
+    needed_bytes(graph, execution(job, world, evaluates), numbers_beside(job, graph, world)?)
+}
+
+/// The bytes that rank 0 of `world` needs in addition while it writes a checkpoint.
+///
+/// # Errors
+/// If they cannot be counted.
+pub fn checkpoint_bytes(job: &Job, graph: &Graph, world: usize) -> Result<u128> {
+    Ok(numbers_of_checkpoint(job, graph, world)? as u128 * size_of::<f32>() as u128)
 }
 
 /// [`check_room`] when `to` replaces `from` during a run: a network that is no larger always fits.
@@ -35,10 +53,8 @@ pub fn check_change(
     topology: &Topology,
 ) -> Result<()> {
     let world = topology.world();
-    let needed =
-        |job, graph| needed_bytes(graph, execution(job, world, true), numbers_beside(job, graph, world)?);
     // Each network with its own settings: lists of layers follow surgery.
-    match needed(job, to)? <= needed(before, from)? {
+    match rank_bytes(job, to, world, true)? <= rank_bytes(before, from, world, true)? {
         true => Ok(()),
         false => check_room(job, to, topology, true),
     }
@@ -49,8 +65,7 @@ pub fn check_change(
 /// local steps.
 fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let table = parameters::table(graph)?;
-    let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
-    let states = kinds.map(|kind| state_names(kind).len()).max().unwrap_or(0) * parameters::count(&table);
+    let states = optimizer_states(job) * parameters::count(&table);
     let batch = Batch::of(&job.train);
     let sums = usize::from(batch.at_a_time(world) < batch.share(world));
     let noises = job.stages.iter().map(|stage| &stage.smoothout).chain([&job.smoothout]);
@@ -58,6 +73,25 @@ fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let anchor = usize::from(job.exchange.every > 1);
     let states = states + (sums + clean + anchor) * parameters::count(&table);
     Ok(states + state_elements(&job.exchange, graph, &table, world)?)
+}
+
+/// The most states that an optimizer of `job` keeps of each parameter.
+fn optimizer_states(job: &Job) -> usize {
+    let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
+    kinds.map(|kind| state_names(kind).len()).max().unwrap_or(0)
+}
+
+/// Number of values that rank 0 holds while it writes a checkpoint: the states that it gathers from all ranks, and the file,
+/// which is built in memory.
+fn numbers_of_checkpoint(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
+    let (table, statistics) = (parameters::table(graph)?, parameters::statistics_table(graph)?);
+    let (trained, untrained) = (parameters::count(&table), parameters::count(&statistics));
+    let states = optimizer_states(job) * trained;
+    // With local steps, each rank has its own.
+    let (shared, own) = if job.exchange.every > 1 { (0, states) } else { (states, 0) };
+    let own = own + untrained + state_elements(&job.exchange, graph, &table, world)?;
+    let gathered = own.saturating_mul(world);
+    Ok((trained + untrained + shared).saturating_add(gathered.saturating_mul(2)))
 }
 
 #[cfg(test)]
@@ -92,6 +126,12 @@ mod tests {
         let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
         assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
         assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
+        // Parameters and momentum once; the momentum of three ranks, gathered and in the file; their residuals.
+        let of_checkpoint = |more: &str| numbers_of_checkpoint(&job(more), &graph, 3).unwrap();
+        assert_eq!(of_checkpoint("momentum = 0.9"), 2 * (first + logits));
+        let local = "momentum = 0.9\n[exchange]\nevery = 4\nerror_feedback = false\n";
+        assert_eq!(of_checkpoint(local), (1 + 2 * 3) * (first + logits));
+        assert_eq!(of_checkpoint(feedback), first + logits + 2 * 3 * first);
         let mut micro = job("momentum = 0.0");
         micro.train.micro_batch = Some(2);
         // Four micro-batches on one rank; one each on four ranks.

@@ -10,6 +10,7 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
     assert_eq!(help.err, "");
     for part in [
         "train",
+        "check",
         "eval",
         "inspect",
         "data",

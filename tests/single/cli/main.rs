@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod bench;
+mod check;
 mod checkpoints;
 mod compress;
 mod compression;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use support::counting::most_held;
 use ternflock::models::preset;
-use ternflock::nn::{Example, Execution, Graph, LayerSpec, Network, Shape, check_memory, needed_bytes};
+use ternflock::nn::{
+    Beside, Example, Execution, Graph, LayerSpec, Network, Shape, check_memory, needed_bytes,
+};
 use ternflock::tensor::Buffers;
 
 use crate::check;
@@ -158,7 +160,12 @@ fn the_largest_layers_are_counted() {
             what,
             1,
             |capacity| (capacity, 100),
-            |&capacity| assert!(check_memory(&graph, Execution::float32(capacity), 0, 1).is_err(), "{what}"),
+            |&capacity| {
+                assert!(
+                    check_memory(&graph, Execution::float32(capacity), Beside::default(), 1).is_err(),
+                    "{what}"
+                )
+            },
         );
     }
 }

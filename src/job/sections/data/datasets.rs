@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 14] = [
+pub const DATASETS: [&str; 16] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -15,6 +15,8 @@ pub const DATASETS: [&str; 14] = [
     "ptb",
     "text",
     "synthetic-text",
+    HDF5,
+    NPY,
     CSV,
     "diabetes",
     "sunspots",
@@ -40,6 +42,37 @@ pub(super) const TABLES: Of = Of { kinds: &[CSV, "diabetes", "sunspots"], called
 
 /// The datasets whose rows can follow each other in time.
 pub(super) const WINDOWED: Of = TABLES;
+
+/// The dataset of arrays in HDF5 files.
+pub(super) const HDF5: &str = "hdf5";
+
+/// The dataset of arrays in NumPy files.
+pub(super) const NPY: &str = "npy";
+
+/// The datasets of arrays in the user's own files.
+pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
+
+/// The datasets of samples of any kind, which are split and normalised as the job says.
+pub(super) const SAMPLES: Of =
+    Of { kinds: &[HDF5, NPY, CSV, "diabetes", "sunspots"], called: "arrays and tables" };
+
+/// The datasets with a validation split.
+pub(super) const SPLIT: Of = Of {
+    kinds: &[
+        "mnist",
+        "fashion-mnist",
+        "cifar-10",
+        "digits",
+        SYNTHETIC,
+        IDX,
+        HDF5,
+        NPY,
+        CSV,
+        "diabetes",
+        "sunspots",
+    ],
+    called: "images, arrays and tables",
+};
 
 /// The datasets of images.
 pub(super) const IMAGES: Of =
@@ -69,11 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dataset_is_either_images_or_a_text() {
+    fn a_dataset_belongs_to_one_family() {
         for dataset in DATASETS {
-            assert_ne!(IMAGES.includes(dataset), TEXTS.includes(dataset), "{dataset}");
+            let families = [IMAGES, TEXTS, SAMPLES].iter().filter(|family| family.includes(dataset)).count();
+            assert_eq!(families, 1, "{dataset}");
             assert_eq!(is_text(dataset), TEXTS.includes(dataset) && dataset != SYNTHETIC_TEXT, "{dataset}");
+            assert_eq!(SPLIT.includes(dataset), !TEXTS.includes(dataset), "{dataset}");
         }
-        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len(), DATASETS.len());
+        assert!(ARRAYS.kinds.iter().all(|kind| SAMPLES.includes(kind)));
+        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len() + SAMPLES.kinds.len(), DATASETS.len());
     }
 }

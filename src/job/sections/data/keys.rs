@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::datasets::{DATASETS, IDX, IMAGES, TEXT};
-use super::{augment, csv, idx, split, synthetic, synthetic_text, text, windows};
+use super::datasets::{CSV, DATASETS, HDF5, IDX, IMAGES, NPY, TEXT};
+use super::{arrays, augment, csv, idx, samples, split, synthetic, synthetic_text, text, windows};
 use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
 
 pub(super) const DATASET: Key<String, Required> = Key::new(
@@ -15,7 +15,9 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
      images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
      [below](#idx-files)). Texts: `\"kjv\"` (the King James Bible), `\"ptb\"` (Penn Treebank), `\"genesis\"` (in the \
      repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
-     files).",
+     files). Your own samples of any kind: `\"hdf5\"` and `\"npy\"` (arrays in HDF5 or NumPy files; see \
+     [below](#arrays)). Tables: `\"csv\"` (columns of CSV files; needs `file`; see [below](#tables)), `\"diabetes\"` (a \
+     measurement per column) or `\"sunspots\"` (a year per row).",
 )
 .such(Rule::Such {
     must_be: "the name of a dataset",
@@ -25,12 +27,19 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
 
 pub(super) const DIR: Key<PathBuf, Absent> =
     Key::new("dir", Absent("the usual directory of the dataset"), "the directory of its files.").of(Of {
-        kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT],
+        kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT, "diabetes", "sunspots"],
         called: IN_A_DIRECTORY,
     });
 
 pub(super) const IDX_DIR: Key<PathBuf, Reported> =
     Key::new(DIR.name, Reported, DIR.meaning).of(Of { kinds: &[IDX], called: IN_A_DIRECTORY });
+
+pub(super) const BASE_DIR: Key<PathBuf, Absent> = Key::new(
+    DIR.name,
+    Absent("the current directory"),
+    "the directory that the relative paths of this section start from.",
+)
+.of(Of { kinds: &[HDF5, NPY, CSV], called: "arrays and tables in your own files" });
 
 const IN_A_DIRECTORY: &str = "datasets in a directory";
 
@@ -70,15 +79,18 @@ pub(crate) const SECTION: Section = Section {
         &[
             &[&DATASET],
             synthetic_text::KEYS,
+            arrays::KEYS,
             csv::KEYS,
             windows::KEYS,
             split::KEYS,
+            samples::KEYS,
             text::KEYS,
             synthetic_text::SHARED_KEYS,
             idx::KEYS,
             synthetic::KEYS,
             idx::SHARED_KEYS,
-            &[&DIR, &IDX_DIR],
+            arrays::SHARED_KEYS,
+            &[&DIR, &IDX_DIR, &BASE_DIR],
             NORMALISATION,
             augment::KEYS,
         ],

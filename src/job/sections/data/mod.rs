@@ -1,11 +1,13 @@
 //! `[data]`: what the job trains and evaluates on.
 
+mod arrays;
 mod augment;
 mod columns;
 mod csv;
 mod datasets;
 mod idx;
 mod keys;
+mod samples;
 mod sequences;
 mod split;
 mod synthetic;
@@ -17,11 +19,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use arrays::{ArrayFiles, Arrays, Axes};
 pub use augment::Augment;
 pub use columns::{Columns, OneOrMore};
 pub use csv::{Csv, Missing, Unseen};
 pub use datasets::DATASETS;
 pub use idx::Idx;
+pub use samples::{Draw, Normalisation, SampleSettings};
 pub use split::{Split, Validation};
 pub use synthetic::Synthetic;
 pub use synthetic_text::SyntheticText;
@@ -42,9 +46,15 @@ pub struct Data {
     /// The directory of the files; `None`: the usual directory of this dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The validation split of a dataset of images; `None` for a text, which has a validation text.
+    /// The validation split; `None` for a text, which has a validation text.
     #[serde(flatten)]
     pub split: Option<Split>,
+    /// The test split and the normalisation of samples in the user's own files; `None` for other datasets.
+    #[serde(flatten)]
+    pub samples: Option<SampleSettings>,
+    /// The files of a dataset of arrays; `None` for other datasets.
+    #[serde(flatten)]
+    pub arrays: Option<Arrays>,
     /// The mean to subtract from each channel of the pixels, which are in 0..1. Set if and only if `std` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
@@ -80,6 +90,8 @@ impl Data {
         let synthetic_text = SyntheticText::read(section, &dataset);
         let data = Data {
             split: Split::read(section, &dataset),
+            samples: SampleSettings::read(section, &dataset),
+            arrays: Arrays::read(section, &dataset),
             text: text::read(section, &dataset),
             idx: Idx::read(section, &dataset),
             csv: Csv::read(section, &dataset),
@@ -115,6 +127,13 @@ impl Data {
                 });
             }
         }
+        if self.samples.is_some() {
+            for keys in [NORMALISATION, augment::KEYS] {
+                section.refuse_foreign(keys, dataset, |path, _| {
+                    format!("{path} is for images; \"{dataset}\" has `normalise`")
+                });
+            }
+        }
         let what = match dataset {
             "digits" | "genesis" => "part of the program",
             "synthetic" | "synthetic-text" => "generated",
@@ -124,6 +143,15 @@ impl Data {
             section.refuse_foreign(&[&DIR], dataset, |path, _| {
                 format!("{path}: `{dataset}` is {what}, so no directory is read: remove this key")
             });
+        }
+        let has_own = self.arrays.as_ref().is_some_and(|arrays| arrays.validation_files.is_some());
+        if has_own && self.split.is_some_and(|split| split.validation != Validation::Auto) {
+            let message = "data.validation and data.validation_inputs exclude each other; keep one";
+            section.refuse("validation", message);
+        }
+        let has_own = self.arrays.as_ref().is_some_and(|arrays| arrays.test_files.is_some());
+        if has_own && self.samples.is_some_and(|samples| samples.test != Validation::Auto) {
+            section.refuse("test", "data.test and data.test_inputs exclude each other; keep one");
         }
         if dataset == IDX && !section.has(DIR.name) {
             let message = "data.dataset = \"idx\" needs `dir`, the directory of the IDX files";
