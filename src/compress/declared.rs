@@ -97,9 +97,20 @@ fn networks() -> Vec<(Graph, Parameters)> {
         {"name": "rhn", "type": "rhn", "hidden": 3, "depth": 2},
         {"name": "logits", "type": "linear", "units": 7},
     ]);
+    let signals = json!([
+        {"name": "conv", "type": "conv1d", "filters": 4, "kernel": 3, "padding": "same"},
+        {"name": "norm", "type": "batch_norm"},
+        {"name": "max", "type": "max_pool1d", "kernel": 2},
+        {"name": "mean", "type": "avg_pool1d", "kernel": 2},
+        {"name": "lstm", "type": "lstm", "hidden": 5, "bidirectional": true},
+        {"name": "flat", "type": "flatten"},
+        {"name": "logits", "type": "linear", "units": 3},
+    ]);
     let image = Shape::Image { channels: 2, height: 8, width: 8 };
+    let sequence = Shape::Sequence { steps: 8, features: 2 };
     let tokens = Shape::Tokens { steps: 3, vocabulary: 7 };
-    let joined = [network(image, images), network(image, pooled), network(tokens, words)];
+    let joined =
+        [network(image, images), network(image, pooled), network(tokens, words), network(sequence, signals)];
     let examples = LayerSpec::examples();
     // Networks without a tied weight, and without structures that are missing from the start.
     let is_whole = |example: &&Example| {

@@ -62,7 +62,7 @@ pub struct Matrix<'a> {
     pub tensor: &'static str,
     /// The number of groups of rows, each of which reads its own units.
     pub groups: usize,
-    /// (R, S); (1, 1) without a kernel.
+    /// (R, S), or (K, 1) over time; (1, 1) without a kernel.
     pub kernel: (usize, usize),
     /// The columns that the tensor has.
     pub columns: &'a Columns,
@@ -82,7 +82,7 @@ impl Matrix<'_> {
 /// How a layer multiplies its input by its matrix.
 #[derive(Clone, Copy)]
 pub enum Product<'a> {
-    /// At every window of an image.
+    /// At every window of an image or of a sequence.
     Windows(&'a dyn Windowed),
     /// Row by row, `x Wᵀ`; the product is the layer's output except for a bias.
     Rows,
@@ -98,17 +98,17 @@ pub trait Factors {
     fn pair(&self, rank: usize) -> [LayerSpec; 2];
 }
 
-/// A layer that slides its matrix over images.
+/// A layer that slides its matrix over images or sequences.
 pub trait Windowed {
-    /// The convolution that it computes.
+    /// The convolution of images that it computes. A sequence is an image whose pixels are its steps.
     ///
     /// # Errors
     /// If the shapes do not fit; the text describes the problem.
     fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String>;
 
     /// A vertical and a horizontal convolution that replace it, with `rank` filters between them (Tai et al.,
-    /// 2016): weights `[r, C, R, 1]` and `[F, r, 1, S]`.
-    fn separable(&self, rank: usize) -> [LayerSpec; 2];
+    /// 2016): weights `[r, C, R, 1]` and `[F, r, 1, S]`. `None` for a convolution over time.
+    fn separable(&self, rank: usize) -> Option<[LayerSpec; 2]>;
 }
 
 /// The state of a recurrent layer.

@@ -118,6 +118,19 @@ mod tests {
             };
             assert!(refused.is_err(), "{layer}");
         }
+        let long = Shape::Sequence { steps: 1 << 39, features: 1 };
+        for layer in [
+            serde_json::json!({"type": "conv1d", "filters": 1, "kernel": 1 << 20, "dilation": 1 << 20}),
+            serde_json::json!({"type": "conv1d", "filters": 1, "kernel": 1, "stride": 1 << 20}),
+            serde_json::json!({"type": "conv1d", "filters": 1 << 20, "kernel": 1, "padding": "causal"}),
+            serde_json::json!({"type": "max_pool1d", "kernel": 1 << 20, "stride": 1}),
+        ] {
+            let refused = match graph(long, serde_json::json!([layer])) {
+                Ok(graph) => check_memory(&graph, Execution::float32(1), Beside::default(), 1),
+                Err(error) => Err(error),
+            };
+            assert!(refused.is_err(), "{layer}");
+        }
         let image = Shape::Image { channels: 1, height: 1 << 39, width: 1 };
         for layer in [
             serde_json::json!({"type": "max_pool2d", "kernel": [1 << 20, 1], "stride": 1}),

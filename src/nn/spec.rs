@@ -87,6 +87,10 @@ pub(super) mod default {
         true
     }
 
+    pub fn is_no(value: &bool) -> bool {
+        !value
+    }
+
     pub fn zero() -> Pair {
         Pair::Both(0)
     }

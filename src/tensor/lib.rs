@@ -37,4 +37,4 @@ pub use isa::{Isa, set_isa};
 pub use normal::normal;
 pub use simd::{add_scaled, dot, sum, vector_instructions, vectorise};
 pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
-pub use transpose::transpose;
+pub use transpose::{transpose, transpose_part};

@@ -3,10 +3,11 @@
 //! To observe the gradient with respect to a layer's input, that input is made a parameter: a convolution of
 //! one pixel comes before the layer, with a different channel set in each sample and a kernel as large as the
 //! image. Its output is its weight, turned by 180 degrees, and so the gradient of its weight is that of its
-//! output. All its sums have one term that is not zero, so it adds no error. For vectors, a linear layer
-//! serves the same purpose.
+//! output. All its sums have one term that is not zero, so it adds no error. For vectors and sequences, a linear
+//! layer serves the same purpose.
 //!
-//! Letters: N samples, C channels, H W image; a vector of C features is treated as C channels of 1x1.
+//! Letters: N samples, C channels, H W image, L steps; a vector of C features is treated as C channels of 1x1.
+//! Sequences are [N, C, L] in PyTorch and [L, N, C] here.
 
 use serde_json::{Map, Value, json};
 use ternflock::nn::layer::{Draw, Mode};
@@ -34,6 +35,12 @@ fn layers_compute_what_pytorch_says() {
         "sigmoid",
         "gelu",
         "layer_norm",
+        "conv1d",
+        "max_pool1d",
+        "avg_pool1d",
+        "global_avg_pool1d",
+        "last_step",
+        "flatten",
     ];
     for kind in kinds {
         assert!(cases.iter().any(|case| case["layer"]["type"] == kind), "no {kind}");
@@ -54,11 +61,9 @@ fn check(case: &Value) {
     }
 
     let n = input[0];
-    network
-        .input_mut(n)
-        .iter_mut()
-        .enumerate()
-        .for_each(|(i, x)| *x = if i % n == i / n { 1.0 } else { 0.0 });
+    let one_hot = network.input_mut(n);
+    let rows = one_hot.len().isqrt();
+    one_hot.iter_mut().enumerate().for_each(|(i, x)| *x = if i % rows == i / rows { 1.0 } else { 0.0 });
     network.forward(n, Mode::Train(Draw::default()));
     let order = torch_order(&sizes(&case["output"]["shape"]));
     let (output, gradient) = network.output_and_gradient();
@@ -91,7 +96,11 @@ fn network(table: &Value, input: &[usize]) -> Network {
             (Shape::Image { channels: n, height: 1, width: 1 }, kernel)
         }
         [n, c] => (Shape::Vector { features: n }, json!({"type": "linear", "units": c, "bias": false})),
-        _ => panic!("{input:?} is neither [N, C, H, W] nor [N, D]"),
+        [n, c, l] => {
+            let linear = json!({"type": "linear", "units": c, "bias": false});
+            (Shape::Sequence { steps: l, features: l * n }, linear)
+        }
+        _ => panic!("{input:?} is neither [N, C, H, W] nor [N, C, L] nor [N, D]"),
     };
     let tables: Vec<Map<String, Value>> = serde_json::from_value(json!([source, table])).unwrap();
     let graph = Graph::from_tables(shape, tables).unwrap_or_else(|(error, _)| panic!("{table}: {error}"));
@@ -99,16 +108,25 @@ fn network(table: &Value, input: &[usize]) -> Network {
 }
 
 /// The place of each element of the input [N, C, H, W] in the first weight, which is [C, N, H, W] and
-/// rotated.
+/// rotated; or of [N, C, L] in [C, L N].
 fn places(input: &[usize]) -> Vec<usize> {
+    if let [n, c, l] = *input {
+        let line = |sample: usize, channel: usize| (0..l).map(move |step| (channel * l + step) * n + sample);
+        return (0..n).flat_map(|sample| (0..c).flat_map(move |channel| line(sample, channel))).collect();
+    }
     let (n, c, pixels) = (input[0], input[1], input[2..].iter().product::<usize>());
     let plane =
         |sample: usize, channel: usize| (0..pixels).rev().map(move |at| (channel * n + sample) * pixels + at);
     (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()
 }
 
-/// The place of each element of PyTorch's output [N, C, P, Q] or [N, K] in ours, [C, P, Q, N] or [N, K].
+/// The place of each element of PyTorch's output [N, C, P, Q], [N, C, L] or [N, K] in ours, [C, P, Q, N],
+/// [L, N, C] or [N, K].
 fn torch_order(shape: &[usize]) -> Vec<usize> {
+    if let [n, c, l] = *shape {
+        let line = |sample: usize, channel: usize| (0..l).map(move |step| (step * n + sample) * c + channel);
+        return (0..n).flat_map(|sample| (0..c).flat_map(move |channel| line(sample, channel))).collect();
+    }
     let [n, c, p, q] = *shape else { return (0..shape.iter().product()).collect() };
     let plane = |sample: usize, channel: usize| (0..p * q).map(move |at| (channel * p * q + at) * n + sample);
     (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()

@@ -4,7 +4,7 @@ model and optimizers should compute. (PyTorch has no LARS and no RHN; they are w
     python3 -m venv env && env/bin/pip install torch numpy && env/bin/python tests/golden/make_golden.py
 
 Inputs, parameters and projections are not stored: both sides compute them from `values`. Results are stored in
-PyTorch's order, [N, C, H, W]. The files say which versions made them; tests/golden/main.rs reads them.
+PyTorch's order, [N, C, H, W] or [N, C, L]. The files say which versions made them; tests/golden/main.rs reads them.
 """
 
 import json
@@ -48,6 +48,18 @@ def conv2d(x, o):
     return y, weight, bias, dict(output=channels * r * s + 1, input=o["filters"] * r * s, parameters=len(x) * p * q)
 
 
+def conv1d(x, o):
+    groups, channels, dilation = o.get("groups", 1), x.shape[1], o.get("dilation", 1)
+    weight = values(WEIGHT, o["filters"], channels // groups, o["kernel"]).requires_grad_()
+    bias = values(BIAS, o["filters"]).requires_grad_() if o.get("bias", True) else None
+    padding, padded = o.get("padding", 0), x
+    if padding == "causal":
+        padding, padded = 0, F.pad(x, (dilation * (o["kernel"] - 1), 0))
+    y = F.conv1d(padded, weight, bias, o.get("stride", 1), padding, dilation, groups)
+    terms = dict(output=channels * o["kernel"] + 1, input=o["filters"] * o["kernel"], parameters=len(x) * y.shape[2])
+    return y, weight, bias, terms
+
+
 def linear(x, o):
     weight = values(WEIGHT, o["units"], D).requires_grad_()
     bias = values(BIAS, o["units"]).requires_grad_() if o.get("bias", True) else None
@@ -62,6 +74,27 @@ def pooling(pool, terms_of_a_mean, **more):
         return y, None, None, dict(output=r * s if terms_of_a_mean else 1, input=r * s)
 
     return run
+
+
+def pooling1d(pool, terms_of_a_mean, **more):
+    def run(x, o):
+        window = dict(stride=o.get("stride"), padding=o.get("padding", 0), ceil_mode=o.get("ceil", False))
+        y = pool(x, o["kernel"], **window, **more)
+        return y, None, None, dict(output=o["kernel"] if terms_of_a_mean else 1, input=o["kernel"])
+
+    return run
+
+
+def avg_pool1d(x, kernel, stride, **window):
+    """`F.avg_pool1d` would divide windows over an end by their whole length: with `ceil_mode`, it has no other way."""
+    image = x[:, :, None]
+    padding = [0, window["padding"]]
+    stride = [1, stride or kernel]
+    return F.avg_pool2d(image, [1, kernel], stride, padding, window["ceil_mode"], count_include_pad=False)[:, :, 0]
+
+
+def copied(function):
+    return lambda x, o: (function(x), None, None, dict(output=1, input=1))
 
 
 def relu(x, o):
@@ -112,6 +145,10 @@ def global_avg_pool2d(x, o):
     return x.mean((2, 3)), None, None, dict(output=x.shape[2] * x.shape[3], input=1)
 
 
+def global_avg_pool1d(x, o):
+    return x.mean(2), None, None, dict(output=x.shape[2], input=1)
+
+
 def shortcut(x, o):
     stride, more = o.get("stride", 1), o["channels"] - x.shape[1]
     x = F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, more // 2, more - more // 2))
@@ -124,6 +161,12 @@ LAYERS = {
     "local_response_norm": local_response_norm,
     "global_avg_pool2d": global_avg_pool2d,
     "shortcut": shortcut,
+    "conv1d": conv1d,
+    "max_pool1d": pooling1d(F.max_pool1d, False),
+    "avg_pool1d": pooling1d(avg_pool1d, True),
+    "global_avg_pool1d": global_avg_pool1d,
+    "last_step": copied(lambda x: x[:, :, -1]),
+    "flatten": copied(lambda x: x.flatten(1)),
     "conv2d": conv2d,
     "max_pool2d": pooling(F.max_pool2d, False),
     "avg_pool2d": pooling(F.avg_pool2d, True, count_include_pad=False),
@@ -148,6 +191,8 @@ POOLINGS = [
     dict(kernel=2, stride=3, ceil=True),
     dict(kernel=[3, 2], stride=[3, 1], padding=[1, 1]),
 ]
+SIGNAL = [3, 4, 7]
+POOLINGS_1D = [dict(kernel=2), dict(kernel=3, stride=2, padding=1), dict(kernel=3, stride=2, ceil=True)]
 CASES = [
     ("conv2d", dict(filters=3, kernel=3)),
     ("conv2d", dict(filters=3, kernel=3, stride=2, padding=1)),
@@ -185,6 +230,23 @@ CASES = [
     ("layer_norm", {}, [5, 19]),
     ("layer_norm", dict(eps=0.01, affine=False), [3, 40]),
     ("layer_norm", {}, [3, 9, 4, 3]),
+    # Sequences and signals, [N, C, L] in PyTorch.
+    ("conv1d", dict(filters=3, kernel=3), SIGNAL),
+    ("conv1d", dict(filters=4, kernel=4, padding="same", bias=False), SIGNAL),
+    ("conv1d", dict(filters=4, kernel=3, stride=2, padding=1, groups=2), SIGNAL),
+    ("conv1d", dict(filters=3, kernel=3, dilation=2, padding="same"), SIGNAL),
+    ("conv1d", dict(filters=3, kernel=2, dilation=3, padding="causal"), SIGNAL),
+    ("conv1d", dict(filters=5, kernel=5, stride=3, padding="causal"), [17, 3, 11]),
+    ("conv1d", dict(filters=6, kernel=3, padding=2, groups=2), [17, 4, 5]),
+    *[("max_pool1d", options, SIGNAL) for options in POOLINGS_1D],
+    *[("avg_pool1d", options, SIGNAL) for options in POOLINGS_1D],
+    ("global_avg_pool1d", {}, SIGNAL),
+    ("last_step", {}, SIGNAL),
+    ("flatten", {}, SIGNAL),
+    ("flatten", {}, [2, 3, 2, 4]),
+    ("batch_norm", {}, SIGNAL),
+    ("batch_norm", dict(ghost_batch=1, relu=True), SIGNAL),
+    ("layer_norm", {}, [3, 5, 4]),
 ]
 
 
@@ -370,6 +432,23 @@ def torch_rnn(module, gates, x, states, **options):
     return y, [state[0] for state in after], parameters
 
 
+def bidirectional(module, gates, x, **options):
+    """Without an initial state. The names are those of our layers: NAME.forward and NAME.reverse."""
+    layer, names, parameters = module(RD, H, bidirectional=True, **options), {}, {}
+    for direction, (ours, theirs) in enumerate([("forward", ""), ("reverse", "_reverse")]):
+        seed = WEIGHT + (4 if gates == 3 else 3) * direction
+        ih, hh, bias = half(seed, gates * H, RD), half(seed + 1, gates * H, H), half(seed + 2, gates * H)
+        own, other = dict(weight_ih=ih, weight_hh=hh, bias=bias), torch.zeros(gates * H)
+        if gates == 3:
+            own["bias_n"] = half(seed + 3, H)
+            other = torch.cat([torch.zeros(2 * H), own["bias_n"]])
+        torch_names = dict(weight_ih_l0=ih, weight_hh_l0=hh, bias_ih_l0=bias, bias_hh_l0=other)
+        names |= {name + theirs: tensor for name, tensor in torch_names.items()}
+        parameters |= {f"layer.{ours}/{name}": tensor for name, tensor in own.items()}
+    y, _ = torch.func.functional_call(layer, names, (x,))
+    return y, [], parameters
+
+
 def rhn(depth, transform_bias, x, states):
     """Zilly et al., 2017, equations 6 to 9 with c = 1 - t; PyTorch has no such layer."""
     parameters = dict(
@@ -397,6 +476,15 @@ RECURRENT = [
         lambda x, s: torch_rnn(torch.nn.RNN, 1, x, s, nonlinearity="relu"),
     ),
     (dict(type="rhn", hidden=H, depth=3, transform_bias=-2.0), 1, lambda x, s: rhn(3, -2.0, x, s)),
+]
+BIDIRECTIONAL = [
+    (dict(type="lstm", hidden=H, bidirectional=True), 0, lambda x, s: bidirectional(torch.nn.LSTM, 4, x)),
+    (dict(type="gru", hidden=H, bidirectional=True), 0, lambda x, s: bidirectional(torch.nn.GRU, 3, x)),
+    (
+        dict(type="rnn", hidden=H, nonlinearity="relu", bidirectional=True),
+        0,
+        lambda x, s: bidirectional(torch.nn.RNN, 1, x, nonlinearity="relu"),
+    ),
 ]
 
 
@@ -522,5 +610,10 @@ write("lenet.json", **lenet())
 write("resnet.json", **resnet(values, digits))
 write("optimizers.json", **optimizers())
 torch.set_default_dtype(torch.float64)
-write("recurrent.json", layers=[recurrent_case(*case) for case in RECURRENT], embedding=embedding_case())
+write(
+    "recurrent.json",
+    layers=[recurrent_case(*case) for case in RECURRENT],
+    bidirectional=[recurrent_case(*case) for case in BIDIRECTIONAL],
+    embedding=embedding_case(),
+)
 write("language.json", **{kind: language(kind) for kind in LM_CLIP})

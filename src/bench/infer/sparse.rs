@@ -47,8 +47,7 @@ impl SparseLayer {
         let Some(matrix) = node.layer.parts().matrix else { return Ok(None) };
         let (Some(weight), bias) = (tensor(matrix.tensor), tensor(BIAS)) else { return Ok(None) };
         let input = graph.shape(graph.sources(index)[0]);
-        let x = made(input.elements() * batch);
-        let y = vec![0.0; graph.shape(index + 1).elements() * batch];
+        let (mut x, mut y) = (input.elements() * batch, graph.shape(index + 1).elements() * batch);
         let fail = |message: String| Error::Shape {
             layer: node.name.clone(),
             operation: node.layer.kind().into(),
@@ -61,8 +60,10 @@ impl SparseLayer {
                 // Missing columns are zeros in the unstructured form.
                 let weight = matrix.columns.spread(weight, shape.window.rows() / shape.groups);
                 elements = weight.len();
+                // With the padding of a convolution over time.
+                (x, y) = (shape.window.image() * batch, shape.filters * shape.window.positions() * batch);
                 let layer = SparseConvolution::new(shape, &weight, batch).map_err(fail)?;
-                check_convolution(&layer, shape, batch, &weight, &x, y.len()).map_err(fail)?;
+                check_convolution(&layer, shape, batch, &weight, &made(x), y).map_err(fail)?;
                 Kind::Convolution { batch, layer }
             }
             Product::Rows => {
@@ -74,12 +75,12 @@ impl SparseLayer {
                 let units = weight.len() / input.units();
                 elements = weight.len();
                 let mut layer = SparseLinear::new(&weight, units, input.units(), rows);
-                check_linear(&mut layer, units, rows, &weight, &x).map_err(fail)?;
+                check_linear(&mut layer, units, rows, &weight, &made(x)).map_err(fail)?;
                 Kind::Linear { rows, layer }
             }
             Product::Gates => return Ok(None),
         };
-        Ok(Some(SparseLayer { kind, elements, bias: bias.map(<[f32]>::to_vec), x, y }))
+        Ok(Some(SparseLayer { kind, elements, bias: bias.map(<[f32]>::to_vec), x: made(x), y: vec![0.0; y] }))
     }
 
     /// A pass.

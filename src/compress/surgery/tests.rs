@@ -141,6 +141,40 @@ fn language_network(draws: &mut Draws) -> Graph {
     graph(Shape::Tokens { steps: 4, vocabulary: 7 }, layers)
 }
 
+/// Convolutions over time, pooling and recurrent layers in some order, and a head.
+fn sequence_network(draws: &mut Draws) -> Graph {
+    let mut layers = Vec::new();
+    let mut width = 3;
+    for block in 0..1 + draws.below(4) {
+        let mut layer = match draws.below(5) {
+            0 | 1 => {
+                let padding = [json!("same"), json!("causal")][draws.below(2)].clone();
+                let groups = if width % 2 == 0 && draws.chance() { 2 } else { 1 };
+                width = 2 * (1 + draws.below(3));
+                json!({"type": "conv1d", "filters": width, "kernel": 1 + draws.below(3), "padding": padding,
+                    "dilation": 1 + draws.below(2), "groups": groups, "bias": draws.chance()})
+            }
+            2 => {
+                let pool = ["max_pool1d", "avg_pool1d"][draws.below(2)];
+                json!({"type": pool, "kernel": 2, "stride": 1, "padding": 1})
+            }
+            3 => json!({"type": "batch_norm"}),
+            _ => {
+                let kind = ["lstm", "gru", "rnn"][draws.below(3)];
+                let (hidden, is_bidirectional) = (2 + draws.below(3), draws.chance());
+                width = if is_bidirectional { 2 * hidden } else { hidden };
+                json!({"type": kind, "hidden": hidden, "bidirectional": is_bidirectional})
+            }
+        };
+        layer["name"] = json!(format!("block{block}"));
+        layers.push(layer);
+    }
+    let head = ["flatten", "last_step", "global_avg_pool1d"][draws.below(3)];
+    layers.push(json!({"type": head}));
+    layers.push(json!({"name": "logits", "type": "linear", "units": 3}));
+    graph(Shape::Sequence { steps: 5, features: 3 }, layers)
+}
+
 /// Sets all weights that produce a unit, or all that read it, to zero, for some of the units that can be
 /// removed. Returns their number.
 fn kill_units(graph: &Graph, parameters: &mut Parameters, draws: &mut Draws) -> usize {
@@ -223,9 +257,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn zeros_and_their_absence_compute_the_same(seed: u64, language: bool) {
+    fn zeros_and_their_absence_compute_the_same(seed: u64, kind in 0..3) {
         let mut draws = Draws(seed);
-        let graph = if language { language_network(&mut draws) } else { image_network(&mut draws) };
+        let graph = match kind {
+            0 => language_network(&mut draws),
+            1 => sequence_network(&mut draws),
+            _ => image_network(&mut draws),
+        };
         let mut parameters = parameters(&graph, &mut draws);
         // Without dead structures nothing changes.
         let whole = check(&graph, &parameters, &mut draws);

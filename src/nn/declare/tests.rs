@@ -182,7 +182,7 @@ fn pairs_fit_where_the_layer_stood() {
         }
         let mut pairs = vec![matrix.factors.pair(RANK)];
         if let (Product::Windows(windows), true) = (matrix.product, matrix.columns.is_all()) {
-            pairs.push(windows.separable(RANK));
+            pairs.extend(windows.separable(RANK));
         }
         let output = layer.describe().output(&inputs).unwrap();
         for [first, second] in pairs {

@@ -4,6 +4,7 @@
 //! It is written to checkpoints as JSON, and it suffices to rebuild the network (design rule "the structure
 //! is the model").
 
+mod bidirectional;
 mod node;
 
 /// Refuses the JSON `text` of a network if it has so many values that they would take far more memory than the text: a value
@@ -124,23 +125,29 @@ impl Graph {
     }
 
     /// Layers from the tables of a job file: `name` defaults to the type and a number, `inputs` to the layer
-    /// before. The second part of an error is the number of the faulty table.
+    /// before, and `bidirectional` makes three layers of one. The second part of an error is the number of the faulty table.
     pub fn from_tables(
         input: Shape,
         tables: impl IntoIterator<Item = Map<String, Value>>,
     ) -> std::result::Result<Graph, (Error, usize)> {
         let mut layers: Vec<Node> = Vec::new();
+        // By layer: its table.
+        let mut owners = Vec::new();
         for (index, table) in tables.into_iter().enumerate() {
             let before = layers.last().map_or(INPUT, |node| &node.name).to_string();
-            layers.push(Node::from_table(table, index, before).map_err(|error| (error, index))?);
+            let nodes = bidirectional::from_table(table, index, before).map_err(|error| (error, index))?;
+            owners.extend(nodes.iter().map(|_| index));
+            layers.extend(nodes);
         }
-        Graph::check(input, layers)
+        let table = |layer: usize| owners.get(layer).copied().unwrap_or_default();
+        Graph::check(input, layers).map_err(|(error, layer)| (error, table(layer)))
     }
 
     /// The problems of each of `tables`, independent of the samples and of the other layers: its number and
     /// the error.
     pub fn check_tables(tables: impl IntoIterator<Item = Map<String, Value>>) -> Vec<(usize, Error)> {
-        let check = |(index, table)| Some((index, Node::from_table(table, index, INPUT.into()).err()?));
+        let check =
+            |(index, table)| Some((index, bidirectional::from_table(table, index, INPUT.into()).err()?));
         tables.into_iter().enumerate().filter_map(check).collect()
     }
 

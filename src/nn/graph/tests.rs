@@ -47,7 +47,7 @@ fn words_need_an_embedding_and_ties_equal_shapes() {
     let cases = [
         (json!([{"type": "relu"}]), "got tokens, 5 of 9; put an `embedding` layer before it"),
         (json!([tied]), "takes vectors, got tokens, 5 of 9"),
-        (json!([embedding, {"type": "flatten"}]), "got sequences of 5x4"),
+        (json!([embedding, {"type": "global_avg_pool2d"}]), "got sequences of 5x4"),
         (json!([{"type": "add", "inputs": ["input", "input"]}]), "same input twice"),
         (json!([embedding, {"type": "embedding", "features": 2}]), "takes tokens, got sequences of 5x4"),
         (

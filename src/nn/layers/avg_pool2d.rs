@@ -128,6 +128,6 @@ fn mean(share: f32, plane: &[f32], n: usize, pixels: &Pixels, means: &mut [f32])
 
 /// `sums += share * values`, over the samples of one pixel.
 #[inline(always)]
-fn add_share(share: f32, values: &[f32], sums: &mut [f32]) {
+pub(super) fn add_share(share: f32, values: &[f32], sums: &mut [f32]) {
     sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value);
 }

@@ -2,14 +2,14 @@
 //! batches (Hoffer, Hubara and Soudry, "Train longer, generalize better", 2017, algorithm 1) and optionally
 //! followed by ReLU.
 //!
-//! Letters: C channels, H W image, N samples, G samples per ghost batch; images `[C, H, W, N]`, vectors `[N,
-//! C]`.
+//! Letters: C channels, H W image, T steps, N samples, G samples per ghost batch; images `[C, H, W, N]`, vectors
+//! `[N, C]`, sequences `[T, N, C]`.
 
 mod kernels;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Examples, IMAGE, VECTOR, single};
+use super::{Example, Examples, IMAGE, SEQUENCE, VECTOR, single, tokens_instead};
 use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
@@ -57,7 +57,7 @@ fn default_momentum() -> f64 {
 }
 
 impl BatchNorm {
-    /// C and H W of the only input.
+    /// C, and H W or T, of the only input.
     fn channels(&self, inputs: &[Shape]) -> Result<(usize, usize), String> {
         if !(self.eps > 0.0 && self.eps.is_finite()) {
             return Err(format!("eps = {} must be above 0", self.eps));
@@ -71,7 +71,8 @@ impl BatchNorm {
         match single(inputs)? {
             Shape::Image { channels, height, width } => Ok((channels, height * width)),
             Shape::Vector { features } => Ok((features, 1)),
-            shape => Err(format!("takes images (CxHxW) or vectors, got {}", shape.described())),
+            Shape::Sequence { steps, features } => Ok((features, steps)),
+            tokens @ Shape::Tokens { .. } => Err(format!("takes numbers, got {}", tokens_instead(tokens))),
         }
     }
 
@@ -101,6 +102,7 @@ impl Examples for BatchNorm {
     const EXAMPLES: &'static [Example] = &[
         Example { table: r#"{"type": "batch_norm"}"#, inputs: &[IMAGE] },
         Example { table: r#"{"type": "batch_norm", "affine": false}"#, inputs: &[VECTOR] },
+        Example { table: r#"{"type": "batch_norm"}"#, inputs: &[SEQUENCE] },
     ];
 }
 
@@ -155,14 +157,14 @@ impl Describe for BatchNorm {
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
         let (channels, positions) = self.channels(inputs)?;
-        let is_vector = matches!(single(inputs)?, Shape::Vector { .. });
-        let mut turned = || buffers.zeros(&[channels, if is_vector { batch } else { 0 }]);
+        let is_by_row = !matches!(single(inputs)?, Shape::Image { .. });
+        let mut turned = || buffers.zeros(&[channels, if is_by_row { positions } else { 0 }, batch]);
         let turned = [turned()?, turned()?, turned()?];
         Ok(Box::new(Normalisation {
             options: self.clone(),
             channels,
             positions,
-            is_vector,
+            is_by_row,
             fixed: false,
             ghosts: buffers.zeros(&[channels, batch.div_ceil(self.ghost(batch))])?,
             sums: buffers.zeros(&[channels])?,
@@ -175,7 +177,8 @@ struct Normalisation {
     options: BatchNorm,
     channels: usize,
     positions: usize,
-    is_vector: bool,
+    /// Whether the channels of a vector or of a step are adjacent.
+    is_by_row: bool,
     /// The moments of the last training step: `[C, ghost batches]`. After an evaluation, the running
     /// statistics: `[C, 1]`.
     ghosts: Vec<Ghost>,
@@ -183,23 +186,24 @@ struct Normalisation {
     fixed: bool,
     /// The sums of the last backward pass, by channel.
     sums: Vec<Sums>,
-    /// For vectors: x, then y or dy, then dx, each as `[C, N]`.
+    /// For vectors and sequences: x, then y or dy, then dx, each as `[C, N]` or `[C, T, N]`.
     turned: [Vec<f32>; 3],
 }
 
 impl Layer for Normalisation {
     fn forward(&mut self, mut pass: Forward<'_>) {
         let (c, n, x) = (self.channels, pass.batch, pass.x.get(0));
+        let width = self.positions * n;
         let channel = self.channel(n, pass.parameters);
         let [x_turned, y_turned, _] = &mut self.turned;
-        let (x, y) = match self.is_vector {
+        let (x, y) = match self.is_by_row {
             true => {
-                transpose(x, n, c, &mut x_turned[..c * n]);
-                (&x_turned[..c * n], &mut y_turned[..c * n])
+                transpose(x, width, c, &mut x_turned[..c * width]);
+                (&x_turned[..c * width], &mut y_turned[..c * width])
             }
             false => (x, &mut *pass.y),
         };
-        let (width, per_channel) = (self.positions * n, n.div_ceil(self.options.ghost(n)));
+        let per_channel = n.div_ceil(self.options.ghost(n));
         self.fixed = pass.mode == Mode::Evaluate;
         match pass.mode {
             Mode::Train(_) => {
@@ -219,26 +223,27 @@ impl Layer for Normalisation {
                 });
             }
         }
-        if self.is_vector {
-            transpose(&self.turned[1][..c * n], c, n, pass.y);
+        if self.is_by_row {
+            transpose(&self.turned[1][..c * width], c, width, pass.y);
         }
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (c, n) = (self.channels, pass.batch);
+        let width = self.positions * n;
         let channel = self.channel(n, pass.parameters);
         let [x_turned, dy_turned, dx_turned] = &mut self.turned;
         let mut dx = pass.dx.get(0);
         let wants_dx = dx.is_some();
-        let (x, dy, to) = match self.is_vector {
+        let (x, dy, to) = match self.is_by_row {
             true => {
-                transpose(pass.dy, n, c, &mut dy_turned[..c * n]);
-                (&x_turned[..c * n], &dy_turned[..c * n], &mut dx_turned[..c * n])
+                transpose(pass.dy, width, c, &mut dy_turned[..c * width]);
+                (&x_turned[..c * width], &dy_turned[..c * width], &mut dx_turned[..c * width])
             }
             false => (pass.x.get(0), pass.dy, dx.as_deref_mut().unwrap_or(&mut [])),
         };
         let ghosts = if self.fixed { 1 } else { n.div_ceil(self.options.ghost(n)) };
-        let (width, per_channel, fixed) = (self.positions * n, ghosts, self.fixed);
+        let (per_channel, fixed) = (ghosts, self.fixed);
         let (ghosts, sums) =
             (rows(&self.ghosts[..c * per_channel], per_channel), rows_mut(&mut self.sums, 1));
         let (x, dy) = (rows(x, width), rows(dy, width));
@@ -251,8 +256,8 @@ impl Layer for Normalisation {
                 sums[0] = channel(index).backward(x, dy, None, ghosts, fixed);
             });
         }
-        if let Some(dx) = dx.filter(|_| self.is_vector) {
-            transpose(&self.turned[2][..c * n], c, n, dx);
+        if let Some(dx) = dx.filter(|_| self.is_by_row) {
+            transpose(&self.turned[2][..c * width], c, width, dx);
         }
         if self.options.affine {
             let part = |tensor: &mut [f32], part: fn(&Sums) -> f32| {

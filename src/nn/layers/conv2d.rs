@@ -51,7 +51,7 @@ pub struct Conv2d {
 }
 
 /// The maximum number of input pixel phases relative to the outputs: the gradient of the input takes one pass per phase.
-const MOST_PHASES: usize = 1 << 16;
+pub(super) const MOST_PHASES: usize = 1 << 16;
 
 impl Conv2d {
     fn shape(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
@@ -142,7 +142,7 @@ impl Windowed for Conv2d {
         self.shape(inputs)
     }
 
-    fn separable(&self, rank: usize) -> [LayerSpec; 2] {
+    fn separable(&self, rank: usize) -> Option<[LayerSpec; 2]> {
         let (rows, columns) = self.kernel.get();
         let ((down, across), (above, beside)) = (self.stride.get(), self.padding.get());
         let vertical = Conv2d {
@@ -159,7 +159,7 @@ impl Windowed for Conv2d {
             padding: Pair::Each(0, beside),
             ..self.clone()
         };
-        [LayerSpec::Conv2d(vertical), LayerSpec::Conv2d(horizontal)]
+        Some([LayerSpec::Conv2d(vertical), LayerSpec::Conv2d(horizontal)])
     }
 }
 

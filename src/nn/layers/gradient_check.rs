@@ -13,6 +13,7 @@ pub(super) mod instructions;
 mod layer_norm;
 mod linear_bf16;
 mod pooling;
+mod sequences;
 mod smooth;
 
 use serde_json::{Value, json};

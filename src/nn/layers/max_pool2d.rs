@@ -179,7 +179,7 @@ fn compare(plane: &[f32], n: usize, pixels: &Pixels, best: &mut [f32], winners: 
 ///
 /// Written with bits and masks, because the compiler vectorises code without branches.
 #[inline(always)]
-fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
+pub(super) fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
     for ((&value, best), winner) in values.iter().zip(best).zip(winner) {
         let mask = |wins: bool| 0u32.wrapping_sub(u32::from(wins));
         let wins = (mask(value > *best) | mask(value.is_nan())) & !mask(best.is_nan());
@@ -216,7 +216,7 @@ fn distribute(dy: &[f32], winners: &[u32], n: usize, pixels: &Pixels, plane: &mu
 
 /// Adds the gradients of the outputs whose maximum is `pixel` to its own.
 #[inline(always)]
-fn give(dy: &[f32], winner: &[u32], pixel: u32, sums: &mut [f32]) {
+pub(super) fn give(dy: &[f32], winner: &[u32], pixel: u32, sums: &mut [f32]) {
     for ((&dy, &winner), sum) in dy.iter().zip(winner).zip(sums) {
         *sum += if winner == pixel { dy } else { 0.0 };
     }

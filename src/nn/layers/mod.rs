@@ -1,21 +1,26 @@
 //! One file per layer: its options, output shape, forward and backward. The list below has one line per file.
 
 mod add;
+mod avg_pool1d;
 mod avg_pool2d;
 mod batch_norm;
 mod columns;
 mod concat;
+mod conv1d;
 mod conv2d;
 mod dropout;
 mod elementwise;
 mod embedding;
 mod flatten;
 mod gelu;
+mod global_avg_pool1d;
 mod global_avg_pool2d;
+mod last_step;
 mod layer_norm;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
+mod max_pool1d;
 mod max_pool2d;
 mod recurrent;
 mod relu;
@@ -23,6 +28,7 @@ mod relu;
 mod scale;
 mod shortcut;
 mod sigmoid;
+mod steps;
 mod tanh;
 mod window;
 
@@ -30,9 +36,11 @@ mod window;
 mod gradient_check;
 
 pub use columns::Columns;
+pub use conv1d::{Padding, PaddingRule};
 pub use elementwise::{Elementwise, Function};
 pub use gelu::Approximation;
 pub use recurrent::Nonlinearity;
+pub use steps::Pooling1d;
 pub use window::Pooling;
 
 use serde::{Deserialize, Serialize};
@@ -101,8 +109,11 @@ macro_rules! layers {
 
 layers! {
     conv2d: Conv2d = "conv2d";
+    conv1d: Conv1d = "conv1d";
     max_pool2d: MaxPool2d = "max_pool2d";
     avg_pool2d: AvgPool2d = "avg_pool2d";
+    max_pool1d: MaxPool1d = "max_pool1d";
+    avg_pool1d: AvgPool1d = "avg_pool1d";
     linear: Linear = "linear";
     relu: Relu = "relu";
     leaky_relu: LeakyRelu = "leaky_relu";
@@ -117,6 +128,8 @@ layers! {
     layer_norm: LayerNorm = "layer_norm";
     local_response_norm: LocalResponseNorm = "local_response_norm";
     global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
+    global_avg_pool1d: GlobalAvgPool1d = "global_avg_pool1d";
+    last_step: LastStep = "last_step";
     shortcut: Shortcut = "shortcut";
     dropout: Dropout = "dropout";
     recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";

@@ -33,8 +33,8 @@ impl Pooling {
     }
 }
 
-/// No image has a longer side.
-const LARGEST: usize = 1 << 20;
+/// No window is longer.
+pub(super) const LARGEST: usize = 1 << 20;
 
 /// The window of a convolution or pooling over (C, H, W) images. With `ceil` the last window may extend over
 /// the lower or right edge, as in Caffe's pooling; it must still begin inside the image or its left padding.
@@ -46,34 +46,41 @@ pub fn window(
     ceil: bool,
 ) -> Result<Window, String> {
     let (channels, height, width) = image;
-    let side = |name, size: usize, kernel: usize, stride: usize, padding: usize| {
-        if kernel == 0 || stride == 0 {
-            return Err("kernel and stride must be at least 1".to_string());
-        }
-        if kernel.max(stride) > LARGEST {
-            return Err(format!("kernel and stride must be at most {LARGEST}"));
-        }
-        if padding >= kernel {
-            return Err(format!("padding {padding} must be smaller than the kernel {kernel}"));
-        }
-        let padded = size + 2 * padding;
-        let Some(room) = padded.checked_sub(kernel) else {
-            return Err(format!(
-                "a kernel of {name} {kernel} does not fit {name} {size} with padding {padding}"
-            ));
-        };
-        let outputs = if ceil { room.div_ceil(stride) } else { room / stride } + 1;
-        let last_outside = (outputs - 1) * stride >= size + padding;
-        Ok(if last_outside { outputs - 1 } else { outputs })
-    };
     let output = (
-        side("height", height, kernel.0, stride.0, padding.0)?,
-        side("width", width, kernel.1, stride.1, padding.1)?,
+        outputs("height", height, kernel.0, stride.0, padding.0, ceil)?,
+        outputs("width", width, kernel.1, stride.1, padding.1, ceil)?,
     );
     Ok(Window { channels, size: (height, width), kernel, stride, padding, output })
 }
 
-/// The part of one side that a pooling window covers: rows or columns of the image.
+/// The number of windows along one side, called `name`, of `size` elements.
+pub(super) fn outputs(
+    name: &str,
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    ceil: bool,
+) -> Result<usize, String> {
+    if kernel == 0 || stride == 0 {
+        return Err("kernel and stride must be at least 1".to_string());
+    }
+    if kernel.max(stride) > LARGEST {
+        return Err(format!("kernel and stride must be at most {LARGEST}"));
+    }
+    if padding >= kernel {
+        return Err(format!("padding {padding} must be smaller than the kernel {kernel}"));
+    }
+    let padded = size + 2 * padding;
+    let Some(room) = padded.checked_sub(kernel) else {
+        return Err(format!("a kernel of {name} {kernel} does not fit {name} {size} with padding {padding}"));
+    };
+    let outputs = if ceil { room.div_ceil(stride) } else { room / stride } + 1;
+    let last_outside = (outputs - 1) * stride >= size + padding;
+    Ok(if last_outside { outputs - 1 } else { outputs })
+}
+
+/// The part of one side that a pooling window covers: rows or columns of an image, steps of a sequence.
 pub fn covered(index: usize, kernel: usize, stride: usize, padding: usize, size: usize) -> Range<usize> {
     let first = index * stride;
     first.saturating_sub(padding)..(first + kernel).saturating_sub(padding).min(size)

@@ -41,6 +41,17 @@ fn layers() -> Vec<(Value, Vec<Shape>)> {
         one(json!({"type": "batch_norm"}), VECTOR),
         one(json!({"type": "batch_norm", "ghost_batch": 4}), VECTOR),
         one(json!({"type": "batch_norm"}), Shape::Image { channels: 2000, height: 2, width: 3 }),
+        one(json!({"type": "batch_norm"}), SEQUENCE),
+        one(json!({"type": "conv1d", "filters": 40, "kernel": 5, "padding": "same"}), SEQUENCE),
+        one(json!({"type": "conv1d", "filters": 40, "kernel": 1}), SEQUENCE),
+        one(json!({"type": "conv1d", "filters": 40, "kernel": 3, "dilation": 4, "groups": 2}), SEQUENCE),
+        one(json!({"type": "conv1d", "filters": 70, "kernel": 3, "groups": 70}), SEQUENCE),
+        one(json!({"type": "conv1d", "filters": 50, "kernel": 3, "columns": columns}), SEQUENCE),
+        one(json!({"type": "max_pool1d", "kernel": 2}), SEQUENCE),
+        one(json!({"type": "avg_pool1d", "kernel": 2}), SEQUENCE),
+        one(json!({"type": "global_avg_pool1d"}), SEQUENCE),
+        one(json!({"type": "last_step"}), SEQUENCE),
+        one(json!({"type": "flatten"}), SEQUENCE),
         one(json!({"type": "shortcut", "channels": 8, "stride": 2}), IMAGE),
         one(json!({"type": "max_pool2d", "kernel": 2}), IMAGE),
         one(json!({"type": "avg_pool2d", "kernel": 2}), IMAGE),
@@ -51,6 +62,7 @@ fn layers() -> Vec<(Value, Vec<Shape>)> {
         one(json!({"type": "flatten"}), IMAGE),
         (json!({"type": "add"}), vec![IMAGE, IMAGE]),
         (json!({"type": "concat"}), vec![IMAGE, IMAGE]),
+        (json!({"type": "concat"}), vec![SEQUENCE, SEQUENCE]),
     ];
     for kind in ["lstm", "rnn", "gru", "rhn"] {
         for rank in [None, Some(19)] {
@@ -58,6 +70,8 @@ fn layers() -> Vec<(Value, Vec<Shape>)> {
             if kind == "rhn" {
                 layer["depth"] = json!(5);
             }
+            layers.push(one(layer.clone(), SEQUENCE));
+            layer["reverse"] = json!(true);
             layers.push(one(layer, SEQUENCE));
         }
     }

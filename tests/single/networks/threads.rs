@@ -126,6 +126,27 @@ fn a_step_of_other_layers_for_images_has_the_same_bits_on_any_number_of_threads(
     assert_same_bits(&graph(input, layers), 16);
 }
 
+/// The widest sums are those over the 60 steps of 24 samples, for the gradient of a weight. A number has come through six
+/// layers, the recurrent ones with 15 steps each, and back.
+#[test]
+fn a_step_of_layers_for_signals_is_the_same_on_any_number_of_threads() {
+    let layers = json!([
+        {"name": "conv1", "type": "conv1d", "filters": 32, "kernel": 5, "padding": "same"},
+        {"name": "norm", "type": "batch_norm", "relu": true},
+        {"name": "each", "type": "conv1d", "filters": 32, "kernel": 3, "padding": "causal", "groups": 32},
+        {"type": "max_pool1d", "kernel": 2},
+        {"name": "groups", "type": "conv1d", "filters": 32, "kernel": 3, "dilation": 2, "padding": "same", "groups": 2},
+        {"type": "avg_pool1d", "kernel": 2},
+        {"name": "both", "type": "lstm", "hidden": 24, "bidirectional": true},
+        {"name": "mean", "type": "global_avg_pool1d"},
+        {"name": "flat", "type": "flatten", "inputs": ["both"]},
+        {"name": "vectors", "type": "concat", "inputs": ["mean", "flat"]},
+        {"name": "logits", "type": "linear", "units": 10},
+    ]);
+    let input = Shape::Sequence { steps: 60, features: 6 };
+    assert_close(&graph(input, layers), 24, 60 * 24, 2 * (6 + 15));
+}
+
 /// The widest sum is that over 800 features. Four follow each other: of the two linear layers forward, and backward again.
 #[test]
 fn a_step_of_lenet_is_the_same_on_any_number_of_threads() {

@@ -5,9 +5,10 @@
 //! |---|---|---|
 //! | conv2d `[F, C, R, S]` | conv2d of r filters; same kernel, stride and padding; no bias | conv2d 1x1 of F filters, the bias |
 //! | conv2d, separable | conv2d R x 1 of r filters; vertical stride and padding; no bias | conv2d 1 x S of F filters; the horizontal ones; the bias |
+//! | conv1d `[F, C, K]` | conv1d of r filters; same kernel, stride, padding and dilation; no bias | conv1d of F filters of one tap, the bias |
 //! | linear `[U, D]` | linear of r units, no bias | linear of U units, the bias |
 //!
-//! If a conv2d or a linear layer has only some columns of its matrix, the first of the two layers has the
+//! If a convolution or a linear layer has only some columns of its matrix, the first of the two layers has the
 //! same columns; the second has all of its own.
 //!
 //! | layer | first | second |
@@ -95,14 +96,18 @@ impl<'a> Halves<'a> {
     /// The two layers of rank `rank`.
     pub fn pair(&self, rank: usize) -> Pair {
         let factors = self.parts.factors(rank);
-        let (layers, weights) = match (self.form, self.declared.product) {
-            (Form::Separable, Product::Windows(layer)) => {
+        let separable = match (self.form, self.declared.product) {
+            (Form::Separable, Product::Windows(layer)) => layer.separable(rank),
+            _ => None,
+        };
+        let (layers, weights) = match separable {
+            Some(layers) => {
                 let taps = factors.expand.len() / rank;
                 let vertical = (0..rank * taps).map(|i| factors.expand[i % taps * rank + i / taps]);
                 let (_, columns) = self.declared.kernel;
-                (layer.separable(rank), [vertical.collect(), fold(&factors.basis, rank, columns)])
+                (layers, [vertical.collect(), fold(&factors.basis, rank, columns)])
             }
-            _ => (self.declared.factors.pair(rank), [factors.basis, factors.expand]),
+            None => (self.declared.factors.pair(rank), [factors.basis, factors.expand]),
         };
         Pair { form: self.form, layers, weights, tensor: self.declared.tensor }
     }

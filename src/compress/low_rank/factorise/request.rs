@@ -148,5 +148,6 @@ pub(super) fn lacks_columns(layer: &LayerSpec) -> bool {
 
 /// Whether `layer` slides its weight over images, so that a vertical and a horizontal part can replace it.
 fn is_convolution(layer: &LayerSpec) -> bool {
-    layer.parts().matrix.is_some_and(|matrix| matches!(matrix.product, Product::Windows(_)))
+    let is_separable = |product| matches!(product, Product::Windows(layer) if layer.separable(1).is_some());
+    layer.parts().matrix.is_some_and(|matrix| is_separable(matrix.product))
 }

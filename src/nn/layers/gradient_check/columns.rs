@@ -48,6 +48,17 @@ fn conv2d() {
 }
 
 #[test]
+fn conv1d() {
+    for batch in [3, 9] {
+        for (dilation, stride, padding, bias) in [(1, 1, 0, true), (2, 1, 1, false), (1, 2, 1, true)] {
+            let spec = json!({"type": "conv1d", "filters": 3, "kernel": 3, "stride": stride,
+                              "padding": padding, "dilation": dilation, "bias": bias});
+            against_the_whole(spec, &[0, 2, 3, 7, 11], Shape::Sequence { steps: 6, features: 4 }, batch);
+        }
+    }
+}
+
+#[test]
 fn linear() {
     for bias in [true, false] {
         let spec = json!({"type": "linear", "units": 5, "bias": bias});

@@ -31,6 +31,7 @@ fn gradients_are_right_with_every_instruction_set() {
         for test in [
             "gradient_check::conv2d ... ok",
             "gradient_check::linear ... ok",
+            "gradient_check::sequences::conv1d ... ok",
             "layer_norm::any_size_is_its_definition ... ok",
             "activations::every_function_has_the_bits_of_its_definition ... ok",
             "recurrent::check::lstm ... ok",

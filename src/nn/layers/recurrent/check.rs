@@ -28,6 +28,8 @@ struct Check {
     formula: Formula,
     /// The rank of the recurrent weight, if it is a product.
     rank: Option<usize>,
+    /// Whether the layer reads sequences backwards.
+    reverse: bool,
     layer: Box<dyn Layer>,
     places: Vec<Place>,
     parameters: Vec<f32>,
@@ -46,6 +48,7 @@ impl Check {
     fn with(spec: &Value, formula: Formula, dims: Dims, precision: Precision) -> Check {
         instructions::use_asked();
         let rank = spec["recurrent_rank"].as_u64();
+        let reverse = spec["reverse"].as_bool().unwrap_or(false);
         let spec: LayerSpec = serde_json::from_value(spec.clone()).unwrap();
         let input = Shape::Sequence { steps: dims.steps, features: dims.features };
         let describe = spec.describe();
@@ -62,6 +65,7 @@ impl Check {
             dims,
             formula,
             rank: rank.map(|rank| rank as usize),
+            reverse,
             // Capacity for more than the batch, as in a smaller last batch.
             layer: describe
                 .build(&[input], Execution { batch: dims.batch + 2, precision }, &mut Buffers::allocating())
@@ -79,8 +83,21 @@ impl Check {
         self.places.iter().map(|place| double(&self.parameters[place.range.clone()])).collect()
     }
 
-    /// The output for these tensors; `states` become those after the last step.
+    /// The output for these tensors; `states` become those after the last step. Backwards, they are not used, and the
+    /// formula sees the steps in the order in which they are read.
     fn expected(&self, tensors: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+        if !self.reverse {
+            return self.in_order(tensors, x, states);
+        }
+        let turned = |values: &[f64]| -> Vec<f64> {
+            values.chunks_exact(values.len() / self.dims.steps).rev().flatten().copied().collect()
+        };
+        // No formula has more than two states.
+        let mut zeros = vec![vec![0.0; self.dims.batch * self.dims.hidden]; 2];
+        turned(&self.in_order(tensors, &turned(x), &mut zeros))
+    }
+
+    fn in_order(&self, tensors: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
         match self.rank {
             None => (self.formula)(&self.dims, tensors, x, states),
             Some(rank) => {
@@ -254,6 +271,34 @@ fn recurrent_weights_of_low_rank() {
                 },
                 formula,
             );
+        }
+    }
+}
+
+/// The states start at zero in each batch, and none is carried.
+#[test]
+fn backwards() {
+    let formulas: [(&str, Formula); 4] = [
+        ("lstm", reference::lstm),
+        ("gru", reference::gru),
+        ("rnn", reference::rnn_tanh),
+        ("rhn", reference::rhn),
+    ];
+    for (kind, formula) in formulas {
+        for rank in [None, Some(2)] {
+            let spec = |hidden| {
+                let mut spec = json!({"type": kind, "hidden": hidden, "reverse": true});
+                rank.map(|rank: usize| spec["recurrent_rank"] = json!(rank));
+                match kind {
+                    "lstm" => spec["forget_bias"] = json!(0.5),
+                    "rhn" => (spec["depth"], spec["transform_bias"]) = (json!(2), json!(-1.0)),
+                    _ => (),
+                }
+                spec
+            };
+            run(spec, formula);
+            let dims = Dims { steps: 3, batch: 2, features: 3, hidden: 4 };
+            assert!(Check::new(&spec(4), formula, dims).layer.recurrent_state().is_empty());
         }
     }
 }

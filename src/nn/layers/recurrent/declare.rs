@@ -13,6 +13,7 @@ impl Examples for Lstm {
     const EXAMPLES: &'static [Example] = &[
         Example { table: r#"{"type": "lstm", "hidden": 5}"#, inputs: &[SEQUENCE] },
         Example { table: r#"{"type": "lstm", "hidden": 5, "recurrent_rank": 2}"#, inputs: &[SEQUENCE] },
+        Example { table: r#"{"type": "lstm", "hidden": 5, "reverse": true}"#, inputs: &[SEQUENCE] },
     ];
 }
 
@@ -20,6 +21,7 @@ impl Examples for Rnn {
     const EXAMPLES: &'static [Example] = &[
         Example { table: r#"{"type": "rnn", "hidden": 5}"#, inputs: &[SEQUENCE] },
         Example { table: r#"{"type": "rnn", "hidden": 5, "recurrent_rank": 2}"#, inputs: &[SEQUENCE] },
+        Example { table: r#"{"type": "rnn", "hidden": 5, "reverse": true}"#, inputs: &[SEQUENCE] },
     ];
 }
 
@@ -27,6 +29,7 @@ impl Examples for Gru {
     const EXAMPLES: &'static [Example] = &[
         Example { table: r#"{"type": "gru", "hidden": 5}"#, inputs: &[SEQUENCE] },
         Example { table: r#"{"type": "gru", "hidden": 5, "recurrent_rank": 2}"#, inputs: &[SEQUENCE] },
+        Example { table: r#"{"type": "gru", "hidden": 5, "reverse": true}"#, inputs: &[SEQUENCE] },
     ];
 }
 
@@ -35,6 +38,10 @@ impl Examples for Rhn {
         Example { table: r#"{"type": "rhn", "hidden": 5, "depth": 2}"#, inputs: &[SEQUENCE] },
         Example {
             table: r#"{"type": "rhn", "hidden": 5, "depth": 2, "recurrent_rank": 2}"#,
+            inputs: &[SEQUENCE],
+        },
+        Example {
+            table: r#"{"type": "rhn", "hidden": 5, "depth": 2, "reverse": true}"#,
             inputs: &[SEQUENCE],
         },
     ];
@@ -60,7 +67,7 @@ pub(super) fn pair(layer: LayerSpec, rank: usize, init: Init) -> [LayerSpec; 2] 
     [LayerSpec::Linear(basis), layer]
 }
 
-/// Declares a layer with the options `hidden`, `recurrent_rank` and `init`.
+/// Declares a layer with the options `hidden`, `recurrent_rank`, `reverse`, `init` and `bias_init`.
 macro_rules! declare_recurrent {
     ($layer:ident) => {
         impl crate::declare::Declare for $layer {
@@ -74,6 +81,17 @@ macro_rules! declare_recurrent {
                     units: Some(&mut self.hidden),
                     recurrent_rank: Some(&mut self.recurrent_rank),
                     ..Default::default()
+                }
+            }
+        }
+
+        impl $layer {
+            fn common_options(&self) -> super::sizes::Options {
+                super::sizes::Options {
+                    hidden: self.hidden,
+                    rank: self.recurrent_rank,
+                    reverse: self.reverse,
+                    inits: [self.init, self.bias_init],
                 }
             }
         }

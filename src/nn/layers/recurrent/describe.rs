@@ -1,24 +1,23 @@
 //! What the descriptions of the recurrent layers have in common.
 
-use super::sizes::Sizes;
+use super::sizes::{Options, Sizes};
 use crate::coupling::{Coupling, Units};
 use crate::declare::Declare;
-use crate::init::Init;
 use crate::layer::{Describe, Layer, ParameterSpec};
 use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
 /// What a recurrent layer adds to the common description.
 pub(super) trait Recurrent: Declare {
-    /// The initial values of weights and biases.
-    fn inits(&self) -> [Init; 2];
+    /// The options that all recurrent layers have.
+    fn options(&self) -> Options;
 
     /// Its sizes behind `inputs`. An `Err` says which option or shape does not fit.
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String>;
 
     /// Its parameters without the basis of the recurrent weight.
     fn parameters(&self, sizes: &Sizes) -> Vec<ParameterSpec> {
-        sizes.parameters(self.inits())
+        sizes.parameters(self.options().inits)
     }
 
     /// Multiply-adds of the forward pass per sample.
@@ -41,7 +40,7 @@ impl<L: Recurrent> Describe for L {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let (sizes, [init, _]) = (self.sizes(inputs)?, self.inits());
+        let (sizes, [init, _]) = (self.sizes(inputs)?, self.options().inits);
         Ok(Recurrent::parameters(self, &sizes).into_iter().chain(sizes.basis(init)).collect())
     }
 

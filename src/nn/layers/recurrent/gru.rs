@@ -15,7 +15,7 @@ use super::backward;
 use super::declare::declare_recurrent;
 use super::describe::Recurrent;
 use super::history::History;
-use super::sizes::{BASIS, Sizes, WEIGHT_IH};
+use super::sizes::{BASIS, Options, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
@@ -35,6 +35,9 @@ pub struct Gru {
     /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
+    /// Whether the layer reads each sequence from its last step to its first. It then begins each batch with a zero state.
+    #[serde(default, skip_serializing_if = "default::is_no")]
+    pub reverse: bool,
     /// The initialisation of the weights.
     #[serde(default = "default::init")]
     pub init: Init,
@@ -46,16 +49,16 @@ pub struct Gru {
 declare_recurrent!(Gru);
 
 impl Recurrent for Gru {
-    fn inits(&self) -> [Init; 2] {
-        [self.init, self.bias_init]
+    fn options(&self) -> Options {
+        self.common_options()
     }
 
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        Sizes::new(inputs, self.hidden, 3, self.recurrent_rank, self.inits())
+        Sizes::new(inputs, 3, self.options())
     }
 
     fn parameters(&self, sizes: &Sizes) -> Vec<ParameterSpec> {
-        let mut specs = sizes.parameters(self.inits());
+        let mut specs = sizes.parameters(self.options().inits);
         specs.push(sizes.bias(BIAS_N, 1, self.bias_init));
         specs
     }
@@ -72,7 +75,7 @@ impl Recurrent for Gru {
             sizes,
             gemm: sizes.gemm(execution, buffers)?,
             state_weight: StateWeight::new(&sizes, execution, buffers)?,
-            h: History::new("h", steps, hidden, batch, buffers)?,
+            h: History::new("h", &sizes, batch, buffers)?,
             gates: buffers.zeros(&[steps, batch, sizes.width()])?,
             state_sums: buffers.zeros(&[steps, batch, sizes.width()])?,
             dh: buffers.zeros(&[batch, hidden])?,
@@ -108,7 +111,7 @@ impl Layer for Unrolled {
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
         self.h.begin(n);
-        for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
+        for t in (0..self.sizes.steps).map(|place| self.sizes.step(place)) {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
             let (before, h) = self.h.around(t, n);
@@ -121,9 +124,9 @@ impl Layer for Unrolled {
                     || step_row(bias, bias_n, gates, sums, before, h),
                 );
             });
-            y.copy_from_slice(h);
+            pass.y[t * n * hidden..(t + 1) * n * hidden].copy_from_slice(h);
         }
-        self.h.end(self.sizes.steps, n);
+        self.h.end(n);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
@@ -132,7 +135,7 @@ impl Layer for Unrolled {
         dh.fill(0.0);
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_backward(pass.parameters.get(RECURRENT), basis);
-        for t in (0..self.sizes.steps).rev() {
+        for (read, t) in (0..self.sizes.steps).map(|place| (place, self.sizes.step(place))).rev() {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
             let dy = &pass.dy[t * n * hidden..(t + 1) * n * hidden];
@@ -146,7 +149,7 @@ impl Layer for Unrolled {
                     );
                 },
             );
-            if self.state_weight.needs_backward(t) {
+            if self.state_weight.needs_backward(read) {
                 self.state_weight.backward(t, n, sums, 1.0, dh);
             }
         }
@@ -155,13 +158,13 @@ impl Layer for Unrolled {
             &self.sizes,
             &mut self.gemm,
             &self.state_weight,
-            [&self.gates, &self.state_sums, self.h.all()],
+            [&self.gates, &self.state_sums, self.h.befores(n)],
         );
         self.sizes.bias_back(n, &self.state_sums, pass.gradients.get(BIAS_N));
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
-        vec![self.h.recurrent_state()]
+        self.h.recurrent_state().into_iter().collect()
     }
 }
 

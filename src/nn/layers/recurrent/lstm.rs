@@ -16,7 +16,7 @@ use super::backward;
 use super::declare::declare_recurrent;
 use super::describe::Recurrent;
 use super::history::History;
-use super::sizes::{BASIS, Sizes, WEIGHT_IH};
+use super::sizes::{BASIS, Options, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
@@ -33,6 +33,9 @@ pub struct Lstm {
     /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
+    /// Whether the layer reads each sequence from its last step to its first. It then begins each batch with a zero state.
+    #[serde(default, skip_serializing_if = "default::is_no")]
+    pub reverse: bool,
     /// Added to the forget gate before its sigmoid, in addition to the trained bias (TensorFlow's
     /// `BasicLSTMCell`).
     #[serde(default)]
@@ -48,13 +51,13 @@ pub struct Lstm {
 declare_recurrent!(Lstm);
 
 impl Recurrent for Lstm {
-    fn inits(&self) -> [Init; 2] {
-        [self.init, self.bias_init]
+    fn options(&self) -> Options {
+        self.common_options()
     }
 
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
         match self.forget_bias.is_finite() {
-            true => Sizes::new(inputs, self.hidden, 4, self.recurrent_rank, self.inits()),
+            true => Sizes::new(inputs, 4, self.options()),
             false => Err("forget_bias must be finite".into()),
         }
     }
@@ -72,8 +75,8 @@ impl Recurrent for Lstm {
             gemm: sizes.gemm(execution, buffers)?,
             state_weight: StateWeight::new(&sizes, execution, buffers)?,
             forget_bias: self.forget_bias,
-            h: History::new("h", steps, hidden, batch, buffers)?,
-            c: History::new("c", steps, hidden, batch, buffers)?,
+            h: History::new("h", &sizes, batch, buffers)?,
+            c: History::new("c", &sizes, batch, buffers)?,
             gates: buffers.zeros(&[steps, batch, sizes.width()])?,
             dh: buffers.zeros(&[batch, hidden])?,
             dc: buffers.zeros(&[batch, hidden])?,
@@ -110,14 +113,15 @@ impl Layer for Unrolled {
         );
         self.h.begin(n);
         self.c.begin(n);
-        for (t, gates) in self.gates.chunks_exact_mut(width).take(self.sizes.steps).enumerate() {
+        for t in (0..self.sizes.steps).map(|place| self.sizes.step(place)) {
+            let gates = &mut self.gates[t * width..(t + 1) * width];
             let ((h_before, h), (c_before, c)) = (self.h.around(t, n), self.c.around(t, n));
             self.state_weight.forward(t, n, h_before, 1.0, gates);
             step(self.sizes.hidden, self.forget_bias, bias, gates, c_before, c, h);
             pass.y[t * rows..(t + 1) * rows].copy_from_slice(h);
         }
-        self.h.end(self.sizes.steps, n);
-        self.c.end(self.sizes.steps, n);
+        self.h.end(n);
+        self.c.end(n);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
@@ -127,11 +131,11 @@ impl Layer for Unrolled {
         dc.fill(0.0);
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_backward(pass.parameters.get(RECURRENT), basis);
-        for t in (0..self.sizes.steps).rev() {
+        for (place, t) in (0..self.sizes.steps).map(|place| (place, self.sizes.step(place))).rev() {
             let gates = &mut self.gates[t * width..(t + 1) * width];
             let dy = &pass.dy[t * rows..(t + 1) * rows];
-            back(self.sizes.hidden, gates, self.c.before(t, n), self.c.before(t + 1, n), dy, dh, dc);
-            if self.state_weight.needs_backward(t) {
+            back(self.sizes.hidden, gates, self.c.before(t, n), self.c.after(t, n), dy, dh, dc);
+            if self.state_weight.needs_backward(place) {
                 self.state_weight.backward(t, n, gates, 0.0, dh);
             }
         }
@@ -140,12 +144,12 @@ impl Layer for Unrolled {
             &self.sizes,
             &mut self.gemm,
             &self.state_weight,
-            [&self.gates, &self.gates, self.h.all()],
+            [&self.gates, &self.gates, self.h.befores(n)],
         );
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
-        vec![self.h.recurrent_state(), self.c.recurrent_state()]
+        [&mut self.h, &mut self.c].into_iter().filter_map(History::recurrent_state).collect()
     }
 }
 

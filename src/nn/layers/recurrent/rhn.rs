@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::declare::declare_recurrent;
 use super::describe::Recurrent;
-use super::sizes::{BASIS, Sizes, WEIGHT_IH};
+use super::sizes::{BASIS, Options, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::coupling::Axis;
 use crate::init::Init;
@@ -33,6 +33,9 @@ pub struct Rhn {
     /// which all levels share. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
+    /// Whether the layer reads each sequence from its last step to its first. It then begins each batch with a zero state.
+    #[serde(default, skip_serializing_if = "default::is_no")]
+    pub reverse: bool,
     /// L.
     pub depth: usize,
     /// Added to the transform gate before its sigmoid, in addition to the trained bias; negative, so that
@@ -50,12 +53,12 @@ pub struct Rhn {
 declare_recurrent!(Rhn);
 
 impl Recurrent for Rhn {
-    fn inits(&self) -> [Init; 2] {
-        [self.init, self.bias_init]
+    fn options(&self) -> Options {
+        self.common_options()
     }
 
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        let sizes = Sizes::new(inputs, self.hidden, 2, self.recurrent_rank, self.inits())?;
+        let sizes = Sizes::new(inputs, 2, self.options())?;
         elements(&[self.depth, 2, self.hidden, self.hidden])?;
         match (self.depth, self.transform_bias.is_finite()) {
             (0, _) => Err("depth must be at least 1".into()),
@@ -65,7 +68,7 @@ impl Recurrent for Rhn {
     }
 
     fn parameters(&self, sizes: &Sizes) -> Vec<ParameterSpec> {
-        let mut specs = sizes.parameters(self.inits());
+        let mut specs = sizes.parameters(self.options().inits);
         for spec in specs.iter_mut().filter(|spec| spec.name != WEIGHT_IH) {
             spec.shape.insert(0, self.depth);
             spec.axes.insert(0, Axis::Free);
@@ -93,7 +96,7 @@ impl Recurrent for Rhn {
                 .repeat(self.depth, |buffers| StateWeight::new(&sizes, execution, buffers))?,
             depth: self.depth,
             transform_bias: self.transform_bias,
-            recurrent_state: buffers.zeros(&[batch, hidden])?,
+            recurrent_state: buffers.zeros(&[if sizes.reverse { 0 } else { batch }, hidden])?,
             before: buffers.zeros(&[self.depth, steps, batch, hidden])?,
             gates: buffers.zeros(&[self.depth, steps, batch, 2 * hidden])?,
             ds: buffers.zeros(&[batch, hidden])?,
@@ -108,7 +111,7 @@ struct Unrolled {
     state_weights: Vec<StateWeight>,
     depth: usize,
     transform_bias: f32,
-    /// The state at the end of the last batch: `[capacity, H]`.
+    /// The state at the end of the last batch: `[capacity, H]`; empty in a layer that reads backwards.
     recurrent_state: Vec<f32>,
     /// The state before each level of each step: `[L, T, N, H]`.
     before: Vec<f32>,
@@ -143,8 +146,14 @@ impl Layer for Unrolled {
             pass.parameters.get(WEIGHT_IH),
             &mut self.gates,
         );
-        self.before[..n * hidden].copy_from_slice(&self.recurrent_state[..n * hidden]);
-        for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
+        let first = self.place(0, self.sizes.step(0), n * hidden);
+        match self.sizes.reverse {
+            false => self.before[first].copy_from_slice(&self.recurrent_state[..n * hidden]),
+            true => self.before[first].fill(0.0),
+        }
+        for read in 0..self.sizes.steps {
+            let t = self.sizes.step(read);
+            let y = &mut pass.y[t * n * hidden..(t + 1) * n * hidden];
             for (level, bias) in biases.chunks_exact(width).enumerate() {
                 let place = self.place(level, t, n * hidden);
                 let gates = &mut self.gates[2 * place.start..2 * place.end];
@@ -153,7 +162,7 @@ impl Layer for Unrolled {
                 self.state_weights[level].forward(t, n, before, beta, gates);
                 // The state after a level is computed in the output, which finally holds the state after the
                 // last level.
-                let all = (rows_mut(gates, width), rows(before, hidden), rows_mut(y, hidden));
+                let all = (rows_mut(gates, width), rows(before, hidden), rows_mut(&mut *y, hidden));
                 for_each_row(all, |_, (gates, before, after)| {
                     vectorise(
                         #[inline(always)]
@@ -162,10 +171,14 @@ impl Layer for Unrolled {
                 });
                 let next = match level + 1 == self.depth {
                     false => Some(self.place(level + 1, t, n * hidden)),
-                    true => (t + 1 < self.sizes.steps).then(|| self.place(0, t + 1, n * hidden)),
+                    true => {
+                        let is_last = read + 1 == self.sizes.steps;
+                        (!is_last).then(|| self.place(0, self.sizes.step(read + 1), n * hidden))
+                    }
                 };
                 match next {
                     Some(next) => self.before[next].copy_from_slice(y),
+                    None if self.sizes.reverse => (),
                     None => self.recurrent_state[..n * hidden].copy_from_slice(y),
                 }
             }
@@ -179,7 +192,8 @@ impl Layer for Unrolled {
         let levels = self.state_weights.iter_mut().zip(weights);
         levels.for_each(|(state, weight)| state.begin_backward(weight, basis));
         self.ds[..n * hidden].fill(0.0);
-        for (t, dy) in pass.dy.chunks_exact(n * hidden).enumerate().rev() {
+        for t in (0..self.sizes.steps).map(|read| self.sizes.step(read)).rev() {
+            let dy = &pass.dy[t * n * hidden..(t + 1) * n * hidden];
             add_scaled(1.0, dy, &mut self.ds[..n * hidden]);
             for level in (0..self.depth).rev() {
                 let place = self.place(level, t, n * hidden);
@@ -218,7 +232,9 @@ impl Layer for Unrolled {
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
-        vec![RecurrentState { name: "h", width: self.sizes.hidden, values: &mut self.recurrent_state }]
+        let (width, values) = (self.sizes.hidden, &mut self.recurrent_state);
+        let carried = (!self.sizes.reverse).then_some(RecurrentState { name: "h", width, values });
+        carried.into_iter().collect()
     }
 }
 

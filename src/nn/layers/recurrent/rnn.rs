@@ -6,7 +6,7 @@ use super::backward;
 use super::declare::declare_recurrent;
 use super::describe::Recurrent;
 use super::history::History;
-use super::sizes::{BASIS, Sizes, WEIGHT_IH};
+use super::sizes::{BASIS, Options, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
@@ -34,6 +34,9 @@ pub struct Rnn {
     /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
+    /// Whether the layer reads each sequence from its last step to its first. It then begins each batch with a zero state.
+    #[serde(default, skip_serializing_if = "default::is_no")]
+    pub reverse: bool,
     /// f.
     #[serde(default)]
     pub nonlinearity: Nonlinearity,
@@ -48,12 +51,12 @@ pub struct Rnn {
 declare_recurrent!(Rnn);
 
 impl Recurrent for Rnn {
-    fn inits(&self) -> [Init; 2] {
-        [self.init, self.bias_init]
+    fn options(&self) -> Options {
+        self.common_options()
     }
 
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        Sizes::new(inputs, self.hidden, 1, self.recurrent_rank, self.inits())
+        Sizes::new(inputs, 1, self.options())
     }
 
     fn unroll(
@@ -69,7 +72,7 @@ impl Recurrent for Rnn {
             gemm: sizes.gemm(execution, buffers)?,
             state_weight: StateWeight::new(&sizes, execution, buffers)?,
             nonlinearity: self.nonlinearity,
-            h: History::new("h", steps, hidden, batch, buffers)?,
+            h: History::new("h", &sizes, batch, buffers)?,
             sums: buffers.zeros(&[steps, batch, hidden])?,
             dh: buffers.zeros(&[batch, hidden])?,
         }))
@@ -102,12 +105,13 @@ impl Layer for Unrolled {
             &mut self.sums,
         );
         self.h.begin(n);
-        let steps = self.sums.chunks_exact_mut(n * hidden).zip(pass.y.chunks_exact_mut(n * hidden));
-        for (t, (sums, y)) in steps.take(self.sizes.steps).enumerate() {
+        for t in (0..self.sizes.steps).map(|place| self.sizes.step(place)) {
+            let place = t * n * hidden..(t + 1) * n * hidden;
+            let (sums, y) = (&mut self.sums[place.clone()], &mut pass.y[place]);
             let (before, h) = self.h.around(t, n);
             self.state_weight.forward(t, n, before, 1.0, sums);
             let nonlinearity = self.nonlinearity;
-            for_each_row((rows(sums, hidden), rows_mut(h, hidden)), |_, (sums, h)| {
+            for_each_row((rows(&*sums, hidden), rows_mut(h, hidden)), |_, (sums, h)| {
                 vectorise(
                     #[inline(always)]
                     || step_row(nonlinearity, bias, sums, h),
@@ -115,7 +119,7 @@ impl Layer for Unrolled {
             });
             y.copy_from_slice(h);
         }
-        self.h.end(self.sizes.steps, n);
+        self.h.end(n);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
@@ -124,9 +128,9 @@ impl Layer for Unrolled {
         dh.fill(0.0);
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_backward(pass.parameters.get(RECURRENT), basis);
-        for t in (0..self.sizes.steps).rev() {
+        for (read, t) in (0..self.sizes.steps).map(|place| (place, self.sizes.step(place))).rev() {
             let place = t * n * hidden..(t + 1) * n * hidden;
-            let (sums, dy, y) = (&mut self.sums[place.clone()], &pass.dy[place], self.h.before(t + 1, n));
+            let (sums, dy, y) = (&mut self.sums[place.clone()], &pass.dy[place], self.h.after(t, n));
             let all = (rows_mut(sums, hidden), rows(dy, hidden), rows(y, hidden), rows(dh, hidden));
             for_each_row(all, |_, (sums, dy, y, dh)| {
                 vectorise(
@@ -134,7 +138,7 @@ impl Layer for Unrolled {
                     || back_row(nonlinearity, sums, dy, y, dh),
                 );
             });
-            if self.state_weight.needs_backward(t) {
+            if self.state_weight.needs_backward(read) {
                 self.state_weight.backward(t, n, sums, 0.0, dh);
             }
         }
@@ -143,12 +147,12 @@ impl Layer for Unrolled {
             &self.sizes,
             &mut self.gemm,
             &self.state_weight,
-            [&self.sums, &self.sums, self.h.all()],
+            [&self.sums, &self.sums, self.h.befores(n)],
         );
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
-        vec![self.h.recurrent_state()]
+        self.h.recurrent_state().into_iter().collect()
     }
 }
 

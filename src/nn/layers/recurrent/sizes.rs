@@ -15,6 +15,19 @@ pub(super) const WEIGHT_IH: &str = "weight_ih";
 /// H, r]`.
 pub(super) const BASIS: &str = "weight_hh_basis";
 
+/// The options that all recurrent layers have.
+#[derive(Clone, Copy)]
+pub(super) struct Options {
+    /// H.
+    pub hidden: usize,
+    /// The rank of the recurrent weight if it is a product.
+    pub rank: Option<usize>,
+    /// Whether the last step of a sequence is read first.
+    pub reverse: bool,
+    /// The initial values of weights and biases.
+    pub inits: [Init; 2],
+}
+
 /// T, D, H and G, and the rank r of the recurrent weight if it is a product: `weight_hh` `[G H, r]` times
 /// `weight_hh_basis` `[r, H]`, which is the last of the parameters.
 #[derive(Clone, Copy, Debug)]
@@ -24,18 +37,15 @@ pub(super) struct Sizes {
     pub hidden: usize,
     pub gates: usize,
     pub rank: Option<usize>,
+    /// Whether the last step of a sequence is read first.
+    pub reverse: bool,
 }
 
 impl Sizes {
-    /// The sizes of a layer of `hidden` units that reads `inputs`. Its weights have `gates` blocks of H rows
-    /// and begin as `inits` say; `rank` is that of the recurrent weight if it is a product.
-    pub fn new(
-        inputs: &[Shape],
-        hidden: usize,
-        gates: usize,
-        rank: Option<usize>,
-        inits: [Init; 2],
-    ) -> Result<Sizes, String> {
+    /// The sizes of a layer with the `options` that all have, that reads `inputs`. Its weights have `gates` blocks of
+    /// H rows.
+    pub fn new(inputs: &[Shape], gates: usize, options: Options) -> Result<Sizes, String> {
+        let Options { hidden, rank, reverse, inits } = options;
         inits.into_iter().try_for_each(Init::check)?;
         let (steps, features) = single_sequence(inputs)?;
         if hidden == 0 {
@@ -48,7 +58,12 @@ impl Sizes {
         elements(&[gates, hidden, rank.unwrap_or(hidden)])?;
         elements(&[gates, hidden, features])?;
         elements(&[gates, hidden, hidden])?;
-        Ok(Sizes { steps, features, hidden, gates, rank })
+        Ok(Sizes { steps, features, hidden, gates, rank, reverse })
+    }
+
+    /// The step that is read at `place` of the order in which steps are read.
+    pub fn step(&self, place: usize) -> usize {
+        if self.reverse { self.steps - 1 - place } else { place }
     }
 
     /// G H.

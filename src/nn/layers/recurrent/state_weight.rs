@@ -77,10 +77,10 @@ impl StateWeight {
         }
     }
 
-    /// Whether the gradients of this weight need [`StateWeight::backward`] at step `t`, even if the gradient
-    /// of the initial state is not wanted.
-    pub fn needs_backward(&self, t: usize) -> bool {
-        t > 0 || self.basis.is_some()
+    /// Whether the gradients of this weight need [`StateWeight::backward`] at the step that is read at `place`, even if
+    /// the gradient of the initial state is not wanted.
+    pub fn needs_backward(&self, place: usize) -> bool {
+        place > 0 || self.basis.is_some()
     }
 
     /// The gradient of the state that the gates of step `t` read: `dh` `[N, H]` = `beta` `dh` + `gates` `[N,

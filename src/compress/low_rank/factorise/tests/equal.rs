@@ -72,6 +72,21 @@ fn convolutions_with_stride_and_padding() {
 }
 
 #[test]
+fn convolutions_over_time() {
+    let conv = |filters: usize| {
+        json!({"name": "c", "type": "conv1d", "filters": filters, "kernel": 3, "padding": "same",
+            "dilation": 2, "init": "he_normal"})
+    };
+    let sequence = Shape::Sequence { steps: 7, features: 4 };
+    one_layer(sequence, conv(8), 12, &|rank| at_rank("c", rank), 8);
+    one_layer(sequence, conv(20), 12, &|rank| at_rank("c", rank), 12);
+    let (graph, parameters) = network(sequence, json!([conv(8)]));
+    let separable = LowRank { separable: vec!["c".into()], ..at_rank("c", 2) };
+    let message = factorise(&graph, &parameters, &separable).unwrap_err().to_string();
+    assert!(message.contains("`c` is a conv1d layer; only a conv2d has a vertical"), "{message}");
+}
+
+#[test]
 fn linear_layers_of_vectors_and_sequences() {
     for method in [LowRankMethod::Pca, LowRankMethod::Svd] {
         let request = |rank: usize| LowRank { method, ..at_rank("l", rank) };
