@@ -40,6 +40,7 @@ pub use samples::{
     Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
     split_ordered,
 };
+pub use table::{Encoding, InputColumn};
 pub use text::{Corpus, Subset, TextFeed, TextSet, Texts, Vocabulary, synthetic_feed, synthetic_set};
 
 use xxhash_rust::xxh3::xxh3_64;
