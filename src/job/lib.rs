@@ -28,6 +28,7 @@ pub use sections::{
     LowRank, LowRankMethod, Missing, Model, Noise, NoiseSchedule, Normalisation, OneOrMore, Optimizer,
     OptimizerKind, Overlap, Precision, Punctuation, SampleSettings, Scaling, ScalingKind, Schedule,
     ScheduleKind, Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic,
-    SyntheticText, Text, Train, Unseen, Validation, Windows, find_preset, presets,
+    SyntheticText, TestFiles, Text, Train, Unseen, Validation, ValidationFiles, Windows, find_preset,
+    presets,
 };
 pub use syntax::Source;

@@ -197,3 +197,6 @@ fn reason(error: &::hdf5::Error) -> String {
         false => text,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,3 +131,70 @@ fn a_set_is_evaluated_in_its_own_order() {
     assert_eq!(labels, [1, 1, 2, 2]);
     assert_eq!(set.facts()[0], ("samples", "4".to_owned()));
 }
+
+#[test]
+fn ordered_splits_are_at_the_end() {
+    let parts = split_ordered(&counting(10), 2, 3).unwrap();
+    assert_eq!(parts.train.numbers, [0, 1, 2, 3, 4]);
+    assert_eq!((parts.validation.numbers, parts.test.numbers), (vec![5, 6], vec![7, 8, 9]));
+    assert!(split_ordered(&counting(5), 2, 3).is_err());
+}
+
+#[test]
+fn splits_have_the_sizes_that_a_job_asks_for() {
+    let settings = |test, split| ternflock_job::SampleSettings {
+        test,
+        split,
+        normalise: ternflock_job::Normalisation::Standard,
+        normalise_targets: ternflock_job::Normalisation::Standard,
+    };
+    use ternflock_job::{Draw, Split, Validation};
+    let sizes = |own_test: bool, validation, test| {
+        let own_test = own_test.then(|| counting(7));
+        let sources = Sources {
+            train: counting(200),
+            validation: None,
+            test: own_test,
+            preparation: Preparation::default(),
+        };
+        let parts = sources.split(&Split { validation, validation_seed: 1 }, &settings(test, Draw::Random));
+        let parts = parts.unwrap();
+        [parts.train, parts.validation, parts.test].map(|part| part.numbers.len())
+    };
+    assert_eq!(sizes(false, Validation::Auto, Validation::Auto), [160, 20, 20]);
+    assert_eq!(sizes(false, Validation::Share(0.25), Validation::Count(0)), [150, 50, 0]);
+    assert_eq!(sizes(true, Validation::Count(3), Validation::Auto), [197, 3, 7]);
+}
+
+/// Normalised samples have mean 0 and standard deviation 1 on the split that they were measured on, and other samples are
+/// normalised by the same numbers.
+#[test]
+fn samples_are_prepared_as_measured_on_the_training_split() {
+    let settings = ternflock_job::SampleSettings {
+        test: ternflock_job::Validation::Auto,
+        split: ternflock_job::Draw::Ordered,
+        normalise: ternflock_job::Normalisation::Standard,
+        normalise_targets: ternflock_job::Normalisation::Standard,
+    };
+    let all = counting(12);
+    let train = Selection { samples: Arc::clone(&all), numbers: (0..9).collect() };
+    let preparation = Preparation::default().measure(&train, &settings).unwrap();
+    // The values are n and -n.
+    let deviation = (2.0 * (0..9).map(|n| f64::from(n * n)).sum::<f64>() / 18.0).sqrt();
+    let scale = preparation.inputs.clone().unwrap();
+    assert!(scale.mean[0].abs() < 1e-12 && (scale.std[0] - deviation).abs() < 1e-12, "{scale:?}");
+    assert_eq!(preparation.targets, None, "classes are not normalised");
+    let same = Preparation::from_json(&preparation.to_json()).unwrap();
+    assert_eq!(same, preparation);
+    let prepared = preparation.apply(Selection::all(all)).unwrap();
+    let (mut input, mut targets) = ([f32::NAN; 2], Targets::default());
+    prepared.samples.read(&[11], &mut input, &mut targets).unwrap();
+    let expected = (11.0 / scale.std[0]) as f32;
+    assert!((input[0] - expected).abs() < 1e-6 && (input[1] + expected).abs() < 1e-6, "{input:?}");
+    assert_eq!(targets.labels, [2]);
+    let facts = |selection: &Selection| selection.samples.facts();
+    assert_ne!(facts(&prepared).last(), facts(&Preparation::default().apply(train).unwrap()).last());
+    let other =
+        Preparation { inputs: Some(Scale { mean: vec![0.0; 2], std: vec![1.0; 2] }), ..Default::default() };
+    assert!(other.apply(Selection::all(counting(3))).is_err());
+}

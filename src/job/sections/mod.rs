@@ -19,8 +19,8 @@ pub(crate) mod train;
 pub use checkpoint::Checkpoint;
 pub use data::{
     ArrayFiles, Arrays, Augment, Axes, Columns, Csv, DATASETS, Data, Draw, Idx, Level, Missing,
-    Normalisation, OneOrMore, Punctuation, SampleSettings, Split, Synthetic, SyntheticText, Text, Unseen,
-    Validation, Windows,
+    Normalisation, OneOrMore, Punctuation, SampleSettings, Split, Synthetic, SyntheticText, TestFiles, Text,
+    Unseen, Validation, ValidationFiles, Windows,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

@@ -33,6 +33,8 @@ fn ways() -> [Text; 2] {
 /// Reads all parts of the text `a` and counts its tokens; otherwise returns the message.
 fn read(how: &Text, directory: Option<&Path>) -> Result<usize, String> {
     let data = Data {
+        samples: None,
+        arrays: None,
         dataset: "text".into(),
         dir: None,
         split: None,

@@ -13,6 +13,8 @@ use super::super::test::how;
 
 fn data(dataset: &str, text: Text) -> Data {
     Data {
+        samples: None,
+        arrays: None,
         dataset: dataset.into(),
         dir: None,
         split: None,

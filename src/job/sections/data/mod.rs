@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use arrays::{ArrayFiles, Arrays, Axes};
+pub use arrays::{ArrayFiles, Arrays, Axes, TestFiles, ValidationFiles};
 pub use augment::Augment;
 pub use columns::{Columns, OneOrMore};
 pub use csv::{Csv, Missing, Unseen};
