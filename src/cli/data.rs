@@ -89,7 +89,8 @@ fn here(entry: &Entry) -> String {
     match entry.format {
         Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => "built in".into(),
         Format::Samples => "as the job says".into(),
-        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => {
+        Format::Table { files: [], .. } => "as the job says".into(),
+        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } | Format::Table { .. } => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }
     }

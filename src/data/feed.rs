@@ -103,11 +103,6 @@ pub trait EvaluationFeed: Send {
         None
     }
 
-    /// The names of the classes, if they have names.
-    fn class_names(&self) -> Option<&[String]> {
-        None
-    }
-
     /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 

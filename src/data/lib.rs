@@ -25,6 +25,7 @@ mod samples;
 mod split;
 mod survey;
 mod synthetic;
+mod table;
 mod text;
 
 pub use augment::{Augment, View};
@@ -32,8 +33,8 @@ pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
-pub use idx::read_idx_images;
 pub use folder::{Checked, Fit, FolderSets, ImageFolder, Packed, open as open_folder, pack, read_image};
+pub use idx::read_idx_images;
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
@@ -43,11 +44,12 @@ pub use samples::{
     Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
     split_ordered, to_input,
 };
+pub use survey::{Spread, Survey, survey};
+pub use table::{Encoding, InputColumn};
 pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
     synthetic_set, tokenize,
 };
-pub use survey::{Spread, Survey, survey};
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -51,6 +51,7 @@ fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<D
         Format::Samples => {
             Err(Error::data(name, "is in the files that a job names; there is nothing to open"))
         }
+        Format::Table { .. } => Err(Error::data(name, "is a table, but images were requested")),
     }
 }
 
@@ -64,7 +65,8 @@ pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
     let what = match registry::find(name)?.format {
         Format::Digits | Format::Genesis => "part of the program",
         Format::Synthetic | Format::SyntheticText => "generated",
-        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } | Format::Samples => return Ok(()),
+        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => return Ok(()),
+        Format::Samples | Format::Table { .. } => return Ok(()),
     };
     let directory = directory.display();
     Err(Error::Usage(format!("{directory}: `{name}` is {what}, so no directory is read: leave it out")))

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{cifar, cifar_png, idx, text};
+use super::{cifar, cifar_png, idx, table, text};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 
@@ -52,6 +52,13 @@ pub enum Format {
     },
     /// Samples in files that a job names.
     Samples,
+    /// Tables: CSV files with the names of columns.
+    Table {
+        /// The names of the files; empty for tables that a job names.
+        files: &'static [&'static str],
+        /// sha256 of the raw files, in their order.
+        sums: &'static [&'static str],
+    },
     /// None: its images are generated.
     Synthetic,
     /// None: its text is generated.
@@ -66,7 +73,7 @@ impl Format {
             Format::Synthetic | Format::SyntheticText => &[],
             Format::Idx { .. } => &idx::FILES,
             Format::Cifar10 => &cifar::FILES,
-            Format::Text { files, .. } => files,
+            Format::Text { files, .. } | Format::Table { files, .. } => files,
         }
     }
 
@@ -77,7 +84,7 @@ impl Format {
             Format::Idx { .. } | Format::Digits | Format::Genesis | Format::Samples => &[],
             Format::Synthetic | Format::SyntheticText => &[],
             Format::Cifar10 => &cifar::SUMS,
-            Format::Text { sums, .. } => sums,
+            Format::Text { sums, .. } | Format::Table { sums, .. } => sums,
         }
     }
 }
@@ -333,6 +340,46 @@ pub static DATASETS: &[Entry] = &[
         format: Format::Samples,
         origins: &[],
     },
+    Entry {
+        name: "csv",
+        about: "your own table: the CSV files that a job names, with the names of columns in the first row",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Table { files: &[], sums: &[] },
+        origins: &[],
+    },
+    Entry {
+        name: "diabetes",
+        about: "442 patients, 10 measurements each, and how far the disease has progressed a year later",
+        size: "22 kB",
+        most: 40_000_000,
+        licence: "BSD-3-Clause (scikit-learn's copy; B. Efron et al., Least Angle Regression, 2004)",
+        format: Format::Table {
+            files: &["diabetes.csv"],
+            sums: &["36e3fd6f8158bdc41f916d8989653227e5a5dd506c508de3f33febb48213e641"],
+        },
+        origins: &[Origin::Converted {
+            origin: &Origin::Wheel { package: "scikit-learn>=1.1", directory: "sklearn/datasets/data" },
+            files: table::OF_DIABETES,
+            by: table::diabetes,
+        }],
+    },
+    Entry {
+        name: "sunspots",
+        about: "the number of sunspots of each year from 1700 to 2008",
+        size: "3 kB",
+        most: 40_000_000,
+        licence: "public domain (US National Geophysical Data Center; statsmodels' copy)",
+        format: Format::Table {
+            files: &["sunspots.csv"],
+            sums: &["f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b"],
+        },
+        origins: &[Origin::Wheel {
+            package: "statsmodels>=0.13",
+            directory: "statsmodels/datasets/sunspots",
+        }],
+    },
 ];
 
 /// The data set called `name`.
@@ -369,7 +416,7 @@ mod tests {
         let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `folder`"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `folder`, `csv`, `diabetes`, `sunspots`"
         );
     }
 }

@@ -23,6 +23,12 @@ pub use job::{Check, Job, keys};
 pub use load::{Loaded, MOST_BYTES, load, load_after, load_checked, name_in, parse, parse_table};
 pub use schema::schema;
 pub use sections::{
-    Adapt, Algorithm, ArrayFiles, Arrays, Augment, AutoAmong, Axes, Checkpoint, ClassWeights, ClipSigmaOver, Coding, DATASETS, Data, Distribution, Draw, Exchange, Force, ForceKind, Gradients, Idx, Level, LossKind, LowRank, LowRankMethod, Metric, Model, Noise, NoiseSchedule, Normalisation, Optimizer, OptimizerKind, Overlap, Precision, Punctuation, SampleSettings, Scaling, ScalingKind, Schedule, ScheduleKind, Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Task, TaskKind, Text, Train, Validation, find_preset, presets, TestFiles, ValidationFiles, Colour, Folder, OnError, Resize,
+    Adapt, Algorithm, ArrayFiles, Arrays, Augment, AutoAmong, Axes, Checkpoint, ClassWeights, ClipSigmaOver,
+    Coding, Colour, Columns, Csv, DATASETS, Data, Distribution, Draw, Exchange, Folder, Force, ForceKind,
+    Gradients, Idx, Level, LossKind, LowRank, LowRankMethod, Metric, Missing, Model, Noise, NoiseSchedule,
+    Normalisation, OnError, OneOrMore, Optimizer, OptimizerKind, Overlap, Precision, Punctuation, Resize,
+    SampleSettings, Scaling, ScalingKind, Schedule, ScheduleKind, Shrink, SmoothOut, Sparsity,
+    SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Task, TaskKind, TestFiles, Text,
+    Train, Unseen, Validation, ValidationFiles, Windows, find_preset, presets,
 };
 pub use syntax::Source;

@@ -141,10 +141,6 @@ impl EvaluationFeed for SampleSet {
         self.reader.selection.samples.target_scale()
     }
 
-    fn class_names(&self) -> Option<&[String]> {
-        self.reader.selection.samples.class_names()
-    }
-
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }

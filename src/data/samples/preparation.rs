@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::prepared::Prepared;
 use super::scale::measure;
 use super::{Samples, Scale, Selection};
+use crate::table::Encoding;
 use ternflock_base::error::Result;
 use ternflock_job::{Normalisation, SampleSettings};
 use ternflock_nn::TargetKind;
@@ -22,6 +23,9 @@ pub struct Preparation {
     /// The normalisation of targets that are values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub targets: Option<Scale>,
+    /// How the columns of a table become inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<Encoding>,
     /// The names of the classes, by number; empty if they have none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub class_names: Vec<String>,

@@ -22,7 +22,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// `samples`, as `preparation` says.
     pub fn new(samples: Arc<dyn Samples>, preparation: &Preparation) -> Result<Prepared> {
-        let Preparation { inputs, targets, class_names } = preparation.clone();
+        let Preparation { inputs, targets, class_names, table: _ } = preparation.clone();
         let values = match samples.target() {
             TargetKind::Values(values) => values,
             TargetKind::Class(_) => 0,

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Parts, Preparation, Samples, Selection, split, split_ordered};
-use crate::arrays;
 use crate::folder::{self, FolderSets, ImageFolder};
 use crate::split::spare;
+use crate::{arrays, table};
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{Data, Draw, Folder, SampleSettings, Split, Validation};
 
@@ -43,6 +43,9 @@ pub fn open_samples(
     }
     if let Some(how) = &data.folder {
         return open_images(how, directory, preparation).map(Some);
+    }
+    if let Some(how) = &data.csv {
+        return table::open(data, how, directory, preparation).map(Some);
     }
     Ok(None)
 }

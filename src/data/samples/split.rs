@@ -30,11 +30,7 @@ pub fn split(samples: &Arc<dyn Samples>, validation: usize, test: usize, seed: u
     check(validation, test, all)?;
     // Values are one class.
     let labels = samples.labels().unwrap_or_else(|| vec![0; all]);
-    let mut role = vec![Role::Train; all];
-    // The test samples are drawn first, so that they do not depend on the size of the validation split.
-    for (subject, count, drawn) in [(2, test, Role::Test), (3, validation, Role::Validation)] {
-        draw(&labels, &mut role, count, drawn, seed, subject);
-    }
+    let role = roles(&labels, validation, test, seed);
     let part = |of: Role| Selection {
         samples: Arc::clone(samples),
         numbers: (0..all).filter(|&number| role[number] == of).collect(),
@@ -65,11 +61,26 @@ fn check(validation: usize, test: usize, all: usize) -> Result<()> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+/// The purpose of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To train on.
     Train,
+    /// To choose the network.
     Validation,
+    /// To judge it.
     Test,
+}
+
+/// The roles of samples with these `labels`, drawn at random by `seed`. There must be more samples than `validation` and
+/// `test` together.
+pub fn roles(labels: &[usize], validation: usize, test: usize, seed: u64) -> Vec<Role> {
+    let mut role = vec![Role::Train; labels.len()];
+    // The test samples are drawn first, so that they do not depend on the size of the validation split.
+    for (subject, count, drawn) in [(2, test, Role::Test), (3, validation, Role::Validation)] {
+        draw(labels, &mut role, count, drawn, seed, subject);
+    }
+    role
 }
 
 /// Turns `count` of the samples for training into samples of the role `drawn`.

@@ -19,9 +19,9 @@ pub(crate) mod train;
 
 pub use checkpoint::Checkpoint;
 pub use data::{
-    ArrayFiles, Arrays, Augment, Axes, Colour, DATASETS, Data, Draw, Folder, Idx, Level, Normalisation,
-    OnError, Punctuation, Resize, SampleSettings, Split, Synthetic, SyntheticText, TestFiles, Text,
-    Validation, ValidationFiles,
+    ArrayFiles, Arrays, Augment, Axes, Colour, Columns, Csv, DATASETS, Data, Draw, Folder, Idx, Level,
+    Missing, Normalisation, OnError, OneOrMore, Punctuation, Resize, SampleSettings, Split, Synthetic,
+    SyntheticText, TestFiles, Text, Unseen, Validation, ValidationFiles, Windows,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

@@ -32,6 +32,8 @@ fn everything() -> Job {
             text: None,
             augment: Some(Augment { padding: 4, crop: Some(24), mirror: true }),
             idx: Some(Idx { classes: Some(26), first_label: 1 }),
+            csv: None,
+            windows: None,
             synthetic: None,
             synthetic_text: None,
         },
@@ -357,6 +359,34 @@ fn differences_name_the_values_that_differ() {
     assert_eq!(said(&layers(16), &layers(32)), ["model.layers[1].filters: 16 -> 32"]);
 }
 
+/// A table with every key.
+const TABLE: [&str; 14] = [
+    "data.dataset=csv",
+    "data.file=['a b.csv', 'c,d.csv.gz']",
+    "data.validation_file=v.csv",
+    "data.test_file=t.csv",
+    "data.delimiter='\\t'",
+    "data.inputs=['age', 'income, net']",
+    "data.targets=price",
+    "data.categories=['code']",
+    "data.ignore=['id']",
+    "data.missing=median",
+    "data.split_column=set",
+    "data.group=patient",
+    "data.window=24",
+    "data.stride=2",
+];
+
+#[test]
+fn a_table_survives_the_text() {
+    let job = accepted(MINIMAL, &TABLE).job;
+    assert_eq!(Job::from_toml(&job.to_toml()).unwrap(), job);
+    let table = job.data.csv.unwrap();
+    assert_eq!((table.delimiter, &table.files[1]), ('\t', &"c,d.csv.gz".into()));
+    assert_eq!(table.inputs, Columns::Named(vec!["age".into(), "income, net".into()]));
+    assert_eq!(job.data.windows, Some(Windows { window: 24, horizon: 1, stride: 2 }));
+}
+
 /// `docs/job-file.md` describes every key with its default.
 #[test]
 fn the_reference_is_complete() {
@@ -400,6 +430,7 @@ fn the_reference_is_complete() {
     let synthetic = Some(Synthetic { shape: [1, 2, 3], classes: 4, samples: 5 });
     jobs.push(Job { data: Data { synthetic, idx: None, ..everything().data }, ..everything() });
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
+    jobs.push(accepted(MINIMAL, &TABLE).job);
     jobs.push(accepted(MINIMAL, &["model.checkpoint=a.h5"]).job);
     jobs.push(accepted(MINIMAL, &["task.kind=regression", "task.loss=huber", "task.huber_delta=2"]).job);
     jobs.push(in_stages());

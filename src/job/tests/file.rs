@@ -24,6 +24,8 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 text: None,
                 augment: None,
                 idx: None,
+                csv: None,
+                windows: None,
                 synthetic: None,
                 synthetic_text: None,
             },

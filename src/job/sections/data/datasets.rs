@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 14] = [
+pub const DATASETS: [&str; 17] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -18,6 +18,9 @@ pub const DATASETS: [&str; 14] = [
     HDF5,
     NPY,
     FOLDER,
+    CSV,
+    "diabetes",
+    "sunspots",
 ];
 
 /// The dataset of images in the user's own IDX files.
@@ -35,6 +38,15 @@ pub(super) const TEXT: &str = "text";
 /// The dataset of random text.
 pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
 
+/// The dataset of a table in the user's own CSV files.
+pub(super) const CSV: &str = "csv";
+
+/// The datasets of tables: columns by name.
+pub(super) const TABLES: Of = Of { kinds: &[CSV, "diabetes", "sunspots"], called: "tables" };
+
+/// The datasets whose rows can follow each other in time.
+pub(super) const WINDOWED: Of = TABLES;
+
 /// The dataset of arrays in HDF5 files.
 pub(super) const HDF5: &str = "hdf5";
 
@@ -44,13 +56,29 @@ pub(super) const NPY: &str = "npy";
 /// The datasets of arrays in the user's own files.
 pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
 
-/// The datasets of samples of any kind in the user's own files, which are split and normalised as the job says.
-pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY, FOLDER], called: "samples in your own files" };
+/// The datasets of samples of any kind, which are split and normalised as the job says.
+pub(super) const SAMPLES: Of = Of {
+    kinds: &[HDF5, NPY, FOLDER, CSV, "diabetes", "sunspots"],
+    called: "arrays, folders of images and tables",
+};
 
 /// The datasets with a validation split.
 pub(super) const SPLIT: Of = Of {
-    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
-    called: "images and samples in your own files",
+    kinds: &[
+        "mnist",
+        "fashion-mnist",
+        "cifar-10",
+        "digits",
+        SYNTHETIC,
+        IDX,
+        HDF5,
+        NPY,
+        FOLDER,
+        CSV,
+        "diabetes",
+        "sunspots",
+    ],
+    called: "images, arrays and tables",
 };
 
 /// The datasets of images.

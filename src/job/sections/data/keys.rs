@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::datasets::{ARRAYS, DATASETS, FOLDER, IDX, IMAGES, TEXT};
-use super::{arrays, augment, folder, idx, samples, split, synthetic, synthetic_text, text};
+use super::datasets::{CSV, DATASETS, FOLDER, HDF5, IDX, IMAGES, NPY, TEXT};
+use super::{arrays, augment, csv, folder, idx, samples, split, synthetic, synthetic_text, text, windows};
 use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
 
 pub(super) const DATASET: Key<String, Required> = Key::new(
@@ -17,7 +17,8 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
      repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
      files). Your own samples of any kind: `\"hdf5\"` and `\"npy\"` (arrays in HDF5 or NumPy files; see \
      [below](#arrays)) or `\"folder\"` (PNG and JPEG images with a sub-folder per class; needs `dir`; see \
-     [below](#folders-of-images)).",
+     [below](#folders-of-images)). Tables: `\"csv\"` (columns of CSV files; needs `file`; see [below](#tables)), `\"diabetes\"` (a \
+     measurement per column) or `\"sunspots\"` (a year per row).",
 )
 .such(Rule::Such {
     must_be: "the name of a dataset",
@@ -27,7 +28,7 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
 
 pub(super) const DIR: Key<PathBuf, Absent> =
     Key::new("dir", Absent("the usual directory of the dataset"), "the directory of its files.").of(Of {
-        kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT],
+        kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT, "diabetes", "sunspots"],
         called: IN_A_DIRECTORY,
     });
 
@@ -39,7 +40,7 @@ pub(super) const BASE_DIR: Key<PathBuf, Absent> = Key::new(
     Absent("the current directory"),
     "the directory that the relative paths of this section start from.",
 )
-.of(ARRAYS);
+.of(Of { kinds: &[HDF5, NPY, CSV], called: "arrays and tables in your own files" });
 
 const IN_A_DIRECTORY: &str = "datasets in a directory";
 
@@ -80,6 +81,8 @@ pub(crate) const SECTION: Section = Section {
             &[&DATASET],
             synthetic_text::KEYS,
             arrays::KEYS,
+            csv::KEYS,
+            windows::KEYS,
             split::KEYS,
             samples::KEYS,
             folder::KEYS,

@@ -2,6 +2,8 @@
 
 mod arrays;
 mod augment;
+mod columns;
+mod csv;
 mod datasets;
 mod folder;
 mod idx;
@@ -12,6 +14,7 @@ mod split;
 mod synthetic;
 mod synthetic_text;
 mod text;
+mod windows;
 
 use std::path::PathBuf;
 
@@ -19,6 +22,8 @@ use serde::Serialize;
 
 pub use arrays::{ArrayFiles, Arrays, Axes, TestFiles, ValidationFiles};
 pub use augment::Augment;
+pub use columns::{Columns, OneOrMore};
+pub use csv::{Csv, Missing, Unseen};
 pub use datasets::DATASETS;
 pub use folder::{Colour, Folder, OnError, Resize};
 pub use idx::Idx;
@@ -27,6 +32,7 @@ pub use split::{Split, Validation};
 pub use synthetic::Synthetic;
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
+pub use windows::Windows;
 
 use crate::syntax::{SectionReader, one_of};
 use datasets::{FOLDER, IDX};
@@ -69,6 +75,12 @@ pub struct Data {
     /// The settings for images in the user's own IDX files; `None` for other datasets.
     #[serde(flatten)]
     pub idx: Option<Idx>,
+    /// The table and the meaning of its columns; `None` for other datasets.
+    #[serde(flatten)]
+    pub csv: Option<Csv>,
+    /// How rows are cut into windows; `None`: each row is a sample.
+    #[serde(flatten)]
+    pub windows: Option<Windows>,
     /// The settings for random images; `None` for other datasets.
     #[serde(flatten)]
     pub synthetic: Option<Synthetic>,
@@ -88,6 +100,8 @@ impl Data {
             folder: Folder::read(section, &dataset),
             text: text::read(section, &dataset),
             idx: Idx::read(section, &dataset),
+            csv: Csv::read(section, &dataset),
+            windows: Windows::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
             synthetic_text,
             dataset,

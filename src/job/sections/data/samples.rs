@@ -53,7 +53,7 @@ const SPLIT: Key<Draw> = Key::new(
     Given(|| Draw::Random),
     "how the splits are drawn: `\"random\"` (by `validation_seed`; each class gives the same share of its samples) or \
      `\"ordered\"` (the last samples are the test split, and those before them the validation split: for samples that \
-     follow each other in time).",
+     follow each other in time, and always with `window`).",
 )
 .of(SAMPLES);
 
@@ -89,7 +89,10 @@ impl SampleSettings {
         }
         Some(SampleSettings {
             test: section.read(&TEST),
-            split: section.read(&SPLIT),
+            split: section.find(&SPLIT).unwrap_or_else(|| match section.has("window") {
+                true => Draw::Ordered,
+                false => (SPLIT.default.0)(),
+            }),
             normalise: section.read(&NORMALISE),
             normalise_targets: section.read(&NORMALISE_TARGETS),
         })

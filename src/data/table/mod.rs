@@ -1,0 +1,21 @@
+//! Tables: columns of CSV files by name, numbers and categories, as samples; and windows over rows for forecasts.
+
+mod cell;
+mod column;
+mod diabetes;
+mod encoding;
+mod open;
+mod parts;
+mod places;
+mod plan;
+mod read;
+mod samples;
+mod targets;
+mod windows;
+
+pub use diabetes::{OF_DIABETES, diabetes};
+pub use encoding::{Encoding, InputColumn};
+pub use open::open;
+
+#[cfg(test)]
+mod tests;
