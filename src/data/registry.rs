@@ -324,6 +324,15 @@ pub static DATASETS: &[Entry] = &[
         format: Format::Samples,
         origins: &[],
     },
+    Entry {
+        name: "npz",
+        about: "your own arrays of any shape: those in the NumPy archives (.npz) that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
 ];
 
 /// The data set called `name`.
@@ -360,7 +369,7 @@ mod tests {
         let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `npz`"
         );
     }
 }

@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 13] = [
+pub const DATASETS: [&str; 14] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -17,6 +17,7 @@ pub const DATASETS: [&str; 13] = [
     "synthetic-text",
     HDF5,
     NPY,
+    NPZ,
 ];
 
 /// The dataset of images in the user's own IDX files.
@@ -37,15 +38,18 @@ pub(super) const HDF5: &str = "hdf5";
 /// The dataset of arrays in NumPy files.
 pub(super) const NPY: &str = "npy";
 
+/// The dataset of arrays in NumPy archives.
+pub(super) const NPZ: &str = "npz";
+
 /// The datasets of arrays in the user's own files.
-pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
+pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY, NPZ], called: "arrays" };
 
 /// The datasets of samples of any kind in the user's own files, which are split and normalised as the job says.
-pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY], called: "samples in your own files" };
+pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY, NPZ], called: "samples in your own files" };
 
 /// The datasets with a validation split.
 pub(super) const SPLIT: Of = Of {
-    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY],
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, NPZ],
     called: "images and samples in your own files",
 };
 
