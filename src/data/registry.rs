@@ -332,6 +332,15 @@ pub static DATASETS: &[Entry] = &[
         origins: &[],
     },
     Entry {
+        name: "npz",
+        about: "your own arrays of any shape: those in the NumPy archives (.npz) that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
+    Entry {
         name: "folder",
         about: "your own PNG and JPEG images: a folder with a sub-folder per class",
         size: "any",
@@ -416,7 +425,7 @@ mod tests {
         let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `folder`, `csv`, `diabetes`, `sunspots`"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `npz`, `folder`, `csv`, `diabetes`, `sunspots`"
         );
     }
 }

@@ -3,6 +3,7 @@
 //! - `array`: the interface to a file format, which reads rows by their number
 //! - `element`: the types of numbers, and their conversion
 //! - `npy`: NumPy files
+//! - `npz`: archives of NumPy arrays
 //! - `hdf5`: HDF5 files
 //! - `joined`: several arrays, one after another
 //! - `layout`: the meaning of the dimensions, and the order in which a network expects them
@@ -15,6 +16,7 @@ mod hdf5;
 mod joined;
 mod layout;
 mod npy;
+mod npz;
 mod samples;
 mod targets;
 
@@ -60,6 +62,7 @@ fn open_array(dataset: &str, name: &str, directory: Option<&Path>) -> Result<Box
     let path = |name: &str| directory.map_or_else(|| name.into(), |directory| directory.join(name));
     match dataset {
         "npy" => Ok(Box::new(npy::Npy::open(&path(name))?)),
+        "npz" => Ok(Box::new(npz::open(name, directory)?)),
         "hdf5" => Ok(Box::new(hdf5::Hdf5::open(name, directory)?)),
         _ => Err(Error::Usage(format!("data set `{dataset}` has no arrays"))),
     }

@@ -176,6 +176,30 @@ fn facts_change_with_the_contents() {
     assert_eq!(differ(facts(1.0, 0), facts(1.0, 1)), ["labels"]);
 }
 
+#[test]
+fn arrays_of_an_archive_are_read_where_they_are() {
+    use std::io::Write as _;
+    use zip::CompressionMethod::{Deflated, Stored};
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = zip::ZipWriter::new(fs::File::create(directory.path().join("a:b.npz")).unwrap());
+    let inputs = npy("<f4", &[3, 2], &floats([0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+    for (name, how) in [("other.npy", Stored), ("x.npy", Stored), ("packed.npy", Deflated)] {
+        let options = zip::write::SimpleFileOptions::default().compression_method(how);
+        archive.start_file(name, options).unwrap();
+        archive.write_all(&inputs).unwrap();
+    }
+    archive.finish().unwrap();
+    let array = npz::open("a:b.npz:x", Some(directory.path())).unwrap();
+    let mut row = [0.0; 2];
+    array.floats(2, &mut row).unwrap();
+    assert_eq!((array.shape(), row), (&[3, 2][..], [4.0, 5.0]));
+    let refused = |name: &str| npz::open(name, Some(directory.path())).err().unwrap().to_string();
+    let message = refused("a:b.npz:packed");
+    assert!(message.contains("`packed` is compressed") && message.contains("np.savez instead"), "{message}");
+    assert!(refused("a:b.npz:othr").contains("has no array `othr`; did you mean `other`?"));
+    assert!(refused("x.npz").contains("must name a file and an array in it"));
+}
+
 proptest! {
     /// Whatever rows are read in whatever order, each is the one with its number.
     #[test]

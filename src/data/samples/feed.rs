@@ -1,23 +1,27 @@
 //! Samples as feeds: shuffled in every epoch for training, and in their own order for evaluation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::layout::{parts_to_input, to_input};
+use super::ahead::{Batch, Place, ReadAhead, Taken};
+use super::shown::Shown;
 use super::{Facts, Selection};
 use crate::feed::{Chunk, EvaluationFeed, TrainingFeed, chunks};
-use crate::{Augment, Order, View};
-use ternflock_base::error::{Error, Result};
+use crate::{Augment, Order};
+use ternflock_base::error::Result;
 use ternflock_job as job;
 use ternflock_nn::{Shape, TargetKind, Targets};
-use xxhash_rust::xxh3::xxh3_64;
 
-/// Training samples, in the order of [`Order`].
+/// Training samples, in the order of [`Order`]. The batch that is probably next is read while the network computes.
 pub struct SampleFeed {
-    reader: Reader,
+    selection: Selection,
+    shown: Shown,
     seed: u64,
     order: Order,
-    /// The places in the selection of the current batch.
-    places: Vec<usize>,
+    ahead: Option<ReadAhead>,
+    /// The batch that is not being read.
+    spare: Batch,
+    next: Next,
 }
 
 impl SampleFeed {
@@ -27,7 +31,16 @@ impl SampleFeed {
     /// If there is no sample, or no sample in a batch.
     pub fn new(selection: Selection, seed: u64, global_batch: usize) -> Result<SampleFeed> {
         let order = Order::new(seed, selection.numbers.len(), global_batch)?;
-        Ok(SampleFeed { reader: Reader::new(selection), seed, order, places: Vec::new() })
+        let shown = Shown::whole(selection.samples.input());
+        Ok(SampleFeed {
+            selection,
+            shown,
+            seed,
+            order,
+            ahead: None,
+            spare: Batch::default(),
+            next: Next::new(global_batch),
+        })
     }
 
     /// Varies images as `how` says; the seed, the step and the position of a sample determine how.
@@ -35,22 +48,41 @@ impl SampleFeed {
     /// # Errors
     /// If the samples are no images, or if they are smaller than the crop.
     pub fn augmented(mut self, how: Option<&job::Augment>) -> Result<SampleFeed> {
-        self.reader.augment(how)?;
+        self.shown.augment(how)?;
         Ok(self)
+    }
+
+    /// The numbers of the samples at `place`.
+    fn numbers(&mut self, place: &Place, numbers: &mut Vec<usize>) {
+        self.order.indices(place.0, place.1.clone(), numbers);
+        numbers.iter_mut().for_each(|number| *number = self.selection.numbers[*number]);
+    }
+
+    /// The batch at `place`, which was read ahead or is read now.
+    fn batch(&mut self, place: &Place) -> Result<Batch> {
+        let taken = self.ahead.as_mut().map_or(Ok(None), |ahead| ahead.take(place))?;
+        let mut batch = match taken {
+            Some(Taken { batch, read: Some(read) }) => return read.map(|()| batch),
+            Some(Taken { batch, read: None }) => batch,
+            None => std::mem::take(&mut self.spare),
+        };
+        self.numbers(place, &mut batch.numbers);
+        batch.read(&*self.selection.samples)?;
+        Ok(batch)
     }
 }
 
 impl TrainingFeed for SampleFeed {
     fn input(&self) -> Shape {
-        self.reader.input()
+        self.shown.input()
     }
 
     fn target(&self) -> TargetKind {
-        self.reader.selection.samples.target()
+        self.selection.samples.target()
     }
 
     fn samples(&self) -> usize {
-        self.reader.selection.numbers.len()
+        self.selection.numbers.len()
     }
 
     fn fill(
@@ -60,46 +92,94 @@ impl TrainingFeed for SampleFeed {
         input: &mut [f32],
         targets: &mut Targets,
     ) -> Result<()> {
-        let (first, seed) = (part.start, self.seed);
-        self.order.indices(step, part, &mut self.places);
+        let (place, first, seed) = ((step, part.clone()), part.start, self.seed);
+        let mut batch = self.batch(&place)?;
         let view = |augment: &Augment, position| augment.random(seed, step, first + position);
-        self.reader.fill(self.places.iter().copied(), view, input, targets)
+        self.shown.write(&batch.inputs, view, input)?;
+        std::mem::swap(targets, &mut batch.targets);
+        let next = self.next.after(place);
+        self.numbers(&next, &mut batch.numbers);
+        if self.ahead.is_none() {
+            self.ahead = Some(ReadAhead::new(Arc::clone(&self.selection.samples))?);
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.begin(next, batch);
+        }
+        Ok(())
     }
 
     fn empty_classes(&self) -> Vec<usize> {
-        self.reader.selection.empty_classes()
+        self.selection.empty_classes()
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.reader.selection.samples.remarks()
-    }
-
-    fn target_scale(&self) -> Option<&[f32]> {
-        self.reader.selection.samples.target_scale()
+        self.selection.samples.remarks()
     }
 
     fn class_counts(&self) -> Option<Vec<u64>> {
-        self.reader.selection.class_counts()
+        self.selection.class_counts()
+    }
+
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.selection.samples.target_scale()
     }
 
     fn hash(&self) -> u64 {
-        self.reader.selection.samples.hash()
+        self.selection.samples.hash()
     }
 
     fn facts(&self) -> Facts {
-        self.reader.facts()
+        self.selection.facts()
+    }
+}
+
+/// Which batch follows: steps share their parts in the same way.
+struct Next {
+    /// No part goes beyond it.
+    global_batch: usize,
+    /// The present step.
+    step: u64,
+    /// Its parts so far.
+    parts: Vec<Range<usize>>,
+    /// The number of parts of the step before; 0 if there was none.
+    per_step: usize,
+}
+
+impl Next {
+    fn new(global_batch: usize) -> Next {
+        Next { global_batch, step: 0, parts: Vec::new(), per_step: 0 }
+    }
+
+    /// The place that probably follows `place`.
+    fn after(&mut self, (step, part): Place) -> Place {
+        if step != self.step {
+            self.per_step = self.parts.len();
+            self.step = step;
+            self.parts.clear();
+        }
+        // The parts of a step are equally long and follow each other.
+        let following = part.end..(part.end + part.len()).min(self.global_batch);
+        self.parts.push(part);
+        match self.parts.len() < self.per_step {
+            true => (step, following),
+            false => (step + 1, self.parts[0].clone()),
+        }
     }
 }
 
 /// Evaluation samples.
 pub struct SampleSet {
-    reader: Reader,
+    selection: Selection,
+    shown: Shown,
+    /// The present batch.
+    batch: Batch,
 }
 
 impl SampleSet {
     /// All of `selection`.
     pub fn new(selection: Selection) -> SampleSet {
-        SampleSet { reader: Reader::new(selection) }
+        let shown = Shown::whole(selection.samples.input());
+        SampleSet { selection, shown, batch: Batch::default() }
     }
 
     /// Uses the centre of images, in the size to which `how` crops them.
@@ -107,26 +187,26 @@ impl SampleSet {
     /// # Errors
     /// If the samples are no images, or if they are smaller than the crop.
     pub fn augmented(mut self, how: Option<&job::Augment>) -> Result<SampleSet> {
-        self.reader.augment(how)?;
+        self.shown.augment(how)?;
         Ok(self)
     }
 }
 
 impl EvaluationFeed for SampleSet {
     fn input(&self) -> Shape {
-        self.reader.input()
+        self.shown.input()
     }
 
     fn target(&self) -> TargetKind {
-        self.reader.selection.samples.target()
+        self.selection.samples.target()
     }
 
     fn class_names(&self) -> Option<&[String]> {
-        self.reader.selection.samples.class_names()
+        self.selection.samples.class_names()
     }
 
     fn items(&self) -> usize {
-        self.reader.selection.numbers.len()
+        self.selection.numbers.len()
     }
 
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk> {
@@ -134,89 +214,23 @@ impl EvaluationFeed for SampleSet {
     }
 
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()> {
-        self.reader.fill(chunk.items.clone(), |augment, _| augment.central(), input, targets)
+        let batch = &mut self.batch;
+        batch.numbers.clear();
+        batch.numbers.extend_from_slice(&self.selection.numbers[chunk.items.clone()]);
+        batch.read(&*self.selection.samples)?;
+        std::mem::swap(targets, &mut batch.targets);
+        self.shown.write(&batch.inputs, |augment, _| augment.central(), input)
     }
 
     fn target_scale(&self) -> Option<&[f32]> {
-        self.reader.selection.samples.target_scale()
+        self.selection.samples.target_scale()
     }
 
     fn hash(&self) -> u64 {
-        self.reader.selection.samples.hash()
+        self.selection.samples.hash()
     }
 
     fn facts(&self) -> Facts {
-        self.reader.facts()
-    }
-}
-
-/// Reads batches of a selection into the layout of a network's input.
-struct Reader {
-    selection: Selection,
-    augment: Option<Augment>,
-    /// The samples of the current batch.
-    numbers: Vec<usize>,
-    /// Their inputs, one after another.
-    values: Vec<f32>,
-}
-
-impl Reader {
-    fn new(selection: Selection) -> Reader {
-        Reader { selection, augment: None, numbers: Vec::new(), values: Vec::new() }
-    }
-
-    /// Uses parts of images, whose size `how` sets.
-    fn augment(&mut self, how: Option<&job::Augment>) -> Result<()> {
-        self.augment = match (how, self.selection.samples.input()) {
-            (None, _) => None,
-            (how, Shape::Image { height, width, .. }) => Some(Augment::of_size(how, [height, width])?),
-            (_, shape) => {
-                let message = format!("images are padded, cropped and mirrored, but the samples are {shape}");
-                return Err(Error::Usage(message));
-            }
-        };
-        Ok(())
-    }
-
-    /// The shape of a sample as the network sees it.
-    fn input(&self) -> Shape {
-        match (self.selection.samples.input(), &self.augment) {
-            (Shape::Image { channels, .. }, Some(augment)) => {
-                Shape::Image { channels, height: augment.height, width: augment.width }
-            }
-            (shape, _) => shape,
-        }
-    }
-
-    /// Reads the samples at `places` of the selection. `view` selects the part of an image by its position in the batch.
-    fn fill(
-        &mut self,
-        places: impl Iterator<Item = usize>,
-        view: impl Fn(&Augment, usize) -> View,
-        input: &mut [f32],
-        targets: &mut Targets,
-    ) -> Result<()> {
-        self.numbers.clear();
-        self.numbers.extend(places.map(|place| self.selection.numbers[place]));
-        let samples = &*self.selection.samples;
-        self.values.resize(self.numbers.len() * samples.input().elements(), 0.0);
-        samples.read(&self.numbers, &mut self.values, targets)?;
-        match &self.augment {
-            None => to_input(samples.input(), &self.values, input),
-            Some(augment) => {
-                let view = |position| view(augment, position);
-                parts_to_input(samples.input(), &self.values, augment, view, input)
-            }
-        }
-    }
-
-    /// The facts of the complete set, the number of samples that are selected, and which these are.
-    fn facts(&self) -> Facts {
-        let numbers = &self.selection.numbers;
-        let mut facts = self.selection.samples.facts();
-        facts.retain(|(name, _)| *name != "samples");
-        facts.insert(0, ("samples", numbers.len().to_string()));
-        facts.push(("selection", format!("{:016x}", xxh3_64(bytemuck::cast_slice(numbers)))));
-        facts
+        self.selection.facts()
     }
 }

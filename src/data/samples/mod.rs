@@ -1,11 +1,13 @@
 //! Samples of any kind that are read by their number, and the feeds over them. A new source of data is a type that
 //! implements [`Samples`].
 
+mod ahead;
 mod feed;
 mod layout;
 mod preparation;
 mod prepared;
 mod scale;
+mod shown;
 mod sources;
 mod split;
 
@@ -21,6 +23,7 @@ pub use split::{Parts, Role, roles, split, split_ordered};
 use super::Facts;
 use ternflock_base::error::Result;
 use ternflock_nn::{Shape, TargetKind, Targets};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A set of samples of one shape, each with its target. Reading must be possible from several threads at a time.
 pub trait Samples: Send + Sync {
@@ -84,6 +87,15 @@ impl Selection {
     pub fn all(samples: Arc<dyn Samples>) -> Selection {
         let numbers = (0..samples.len()).collect();
         Selection { samples, numbers }
+    }
+
+    /// The facts of the complete set, the number of samples that are selected, and which these are.
+    pub fn facts(&self) -> Facts {
+        let mut facts = self.samples.facts();
+        facts.retain(|(name, _)| *name != "samples");
+        facts.insert(0, ("samples", self.numbers.len().to_string()));
+        facts.push(("selection", format!("{:016x}", xxh3_64(bytemuck::cast_slice(&self.numbers)))));
+        facts
     }
 
     /// The classes that none of these samples has, in ascending order; none for values.

@@ -117,6 +117,73 @@ proptest! {
     }
 }
 
+/// Reading ahead changes nothing, whatever micro-batches a step has and whatever step comes next.
+#[test]
+fn batches_that_are_read_ahead_are_those_of_their_step() {
+    let new = || SampleFeed::new(Selection::all(counting(50)), 7, 12).unwrap();
+    let fill = |feed: &mut SampleFeed, step, part: std::ops::Range<usize>| {
+        let (mut input, mut targets) = (vec![f32::NAN; 2 * part.len()], Targets::default());
+        feed.fill(step, part, &mut input, &mut targets).unwrap();
+        (input, targets)
+    };
+    let mut one = new();
+    let places =
+        [(0, 0..5), (0, 5..10), (0, 10..12), (1, 0..5), (1, 5..10), (1, 10..12), (2, 0..12), (2, 0..12)];
+    for (step, part) in places.into_iter().chain([(9, 3..4), (10, 3..4), (11, 0..12), (3, 0..12)]) {
+        assert_eq!(
+            fill(&mut one, step, part.clone()),
+            fill(&mut new(), step, part.clone()),
+            "{step}, {part:?}"
+        );
+    }
+}
+
+/// An error of a batch that was read ahead is that of its own step, and reading goes on afterwards.
+#[test]
+fn errors_of_reading_ahead_are_carried_to_their_step() {
+    struct Failing;
+    impl Samples for Failing {
+        fn input(&self) -> Shape {
+            Shape::Vector { features: 1 }
+        }
+
+        fn target(&self) -> TargetKind {
+            TargetKind::Class(1)
+        }
+
+        fn len(&self) -> usize {
+            4
+        }
+
+        fn read(&self, numbers: &[usize], inputs: &mut [f32], targets: &mut Targets) -> Result<()> {
+            if numbers.contains(&2) {
+                return Err(ternflock_base::error::Error::Usage("sample 2".into()));
+            }
+            inputs.fill(1.0);
+            *targets = Targets::of_labels(vec![0; numbers.len()]);
+            Ok(())
+        }
+
+        fn labels(&self) -> Option<Vec<usize>> {
+            None
+        }
+
+        fn hash(&self) -> u64 {
+            0
+        }
+
+        fn facts(&self) -> Facts {
+            Vec::new()
+        }
+    }
+    let mut feed = SampleFeed::new(Selection::all(Arc::new(Failing)), 1, 1).unwrap();
+    for _ in 0..2 {
+        let failed: Vec<bool> =
+            (0..4).map(|step| feed.fill(step, 0..1, &mut [0.0], &mut Targets::default()).is_err()).collect();
+        assert_eq!(failed.iter().filter(|&&failed| failed).count(), 1, "{failed:?}");
+    }
+}
+
 #[test]
 fn a_set_is_evaluated_in_its_own_order() {
     let selection = Selection { samples: counting(9), numbers: vec![1, 4, 5, 8] };

@@ -30,6 +30,42 @@ fn images_vary_and_are_made_up_as_the_job_says() {
 }
 
 #[test]
+fn arrays_are_files_that_a_job_names() {
+    let job = |text: &str| accepted(&MINIMAL.replace("\"digits\"", text), &[]).job;
+    let said = "\"hdf5\"\ninputs = [\"a.h5:/x\", \"b, c.h5:/x\"]\ntargets = \"y.h5:/y\"\naxes = \"NHWC\"\n\
+                test = 0.25\nsplit = \"ordered\"\nnormalise = \"none\"\nvalidation_inputs = \"v\"\n\
+                validation_targets = \"w\"\nclasses = 1000";
+    let job = job(said);
+    let arrays = job.data.arrays.clone().unwrap();
+    assert_eq!(arrays.inputs, ArrayFiles(vec!["a.h5:/x".into(), "b, c.h5:/x".into()]));
+    assert_eq!(
+        (arrays.axes, arrays.classes, arrays.test_files.clone()),
+        (Some(Axes::Nhwc), Some(1000), None)
+    );
+    let settings = job.data.samples.unwrap();
+    assert_eq!((settings.test, settings.split), (Validation::Share(0.25), Draw::Ordered));
+    assert_eq!(
+        (settings.normalise, settings.normalise_targets),
+        (Normalisation::None, Normalisation::Standard)
+    );
+    assert_eq!(Job::from_toml(&job.to_toml()).unwrap(), job);
+    let wrong = "\"npy\"\ninputs = []\naxes = \"NCWH\"\nmean = [0.5]\nvalidation = 3\nvalidation_inputs = \"v\"\n\
+                 validation_targets = \"w\"\nlevel = \"word\"\ntest_inputs = \"t\"";
+    let messages = refused(MINIMAL.replace("\"digits\"", wrong), &[]);
+    for part in [
+        "job.toml:2: data.dataset = \"npy\" needs `targets`",
+        "job.toml:3: data.inputs must be a path (a string) or an array of paths, found the array []",
+        "job.toml:4: data.axes must be one of",
+        "job.toml:5: data.mean is for images; \"npy\" has `normalise`",
+        "job.toml:6: data.validation and data.validation_inputs exclude each other; keep one",
+        "job.toml:9: data.level is for text; \"npy\" is not one",
+        "job.toml:10: data.test_inputs also needs data.test_targets",
+    ] {
+        assert!(messages.iter().any(|message| message.starts_with(part)), "{part}: {messages:?}");
+    }
+}
+
+#[test]
 fn text_is_made_up_as_the_job_says() {
     let said = |text: &str| accepted(&MINIMAL.replace("\"digits\"", text), &[]).job.data;
     let defaults =
@@ -202,8 +238,8 @@ fn classes_and_labels_are_said_of_files_of_ones_own() {
     assert_eq!(
         refused(MINIMAL.replace("\"digits\"", "\"mnist\"\nclasses = 10\nfirst_label = 1"), &[]),
         [
-            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\" or \"hdf5\" or \"npy\"; this job has \"mnist\"",
-            "job.toml:4: data.first_label belongs to dataset = \"idx\" or \"hdf5\" or \"npy\"; this job has \"mnist\"",
+            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\" or \"hdf5\" or \"npy\" or \"npz\"; this job has \"mnist\"",
+            "job.toml:4: data.first_label belongs to dataset = \"idx\" or \"hdf5\" or \"npy\" or \"npz\"; this job has \"mnist\"",
         ]
     );
 }

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod algorithms;
+mod arrays;
 mod exchange;
 mod feedback;
 mod language;

@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 17] = [
+pub const DATASETS: [&str; 18] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -17,6 +17,7 @@ pub const DATASETS: [&str; 17] = [
     "synthetic-text",
     HDF5,
     NPY,
+    NPZ,
     FOLDER,
     CSV,
     "diabetes",
@@ -53,12 +54,15 @@ pub(super) const HDF5: &str = "hdf5";
 /// The dataset of arrays in NumPy files.
 pub(super) const NPY: &str = "npy";
 
+/// The dataset of arrays in NumPy archives.
+pub(super) const NPZ: &str = "npz";
+
 /// The datasets of arrays in the user's own files.
-pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
+pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY, NPZ], called: "arrays" };
 
 /// The datasets of samples of any kind, which are split and normalised as the job says.
 pub(super) const SAMPLES: Of = Of {
-    kinds: &[HDF5, NPY, FOLDER, CSV, "diabetes", "sunspots"],
+    kinds: &[HDF5, NPY, NPZ, FOLDER, CSV, "diabetes", "sunspots"],
     called: "arrays, folders of images and tables",
 };
 
@@ -73,6 +77,7 @@ pub(super) const SPLIT: Of = Of {
         IDX,
         HDF5,
         NPY,
+        NPZ,
         FOLDER,
         CSV,
         "diabetes",

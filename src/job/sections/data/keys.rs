@@ -15,7 +15,7 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
      images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
      [below](#idx-files)). Texts: `\"kjv\"` (the King James Bible), `\"ptb\"` (Penn Treebank), `\"genesis\"` (in the \
      repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
-     files). Your own samples of any kind: `\"hdf5\"` and `\"npy\"` (arrays in HDF5 or NumPy files; see \
+     files). Your own samples of any kind: `\"hdf5\"`, `\"npy\"` and `\"npz\"` (arrays in HDF5 or NumPy files; see \
      [below](#arrays)) or `\"folder\"` (PNG and JPEG images with a sub-folder per class; needs `dir`; see \
      [below](#folders-of-images)). Tables: `\"csv\"` (columns of CSV files; needs `file`; see [below](#tables)), `\"diabetes\"` (a \
      measurement per column) or `\"sunspots\"` (a year per row).",

@@ -1,0 +1,50 @@
+//! Archives of NumPy arrays, as `np.savez` writes them: a zip file with one `.npy` file per array. Arrays that are stored
+//! without compression are read at the positions of their rows.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use super::npy::Npy;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::open_regular;
+use ternflock_base::suggest::suggest;
+use zip::{CompressionMethod, ZipArchive};
+
+/// Opens the array that `name` says, such as `arrays.npz:inputs`. A relative file name starts from `directory`.
+///
+/// # Errors
+/// If there is no such file or array, if the array is compressed, or for the reasons of [`Npy::open`].
+pub fn open(name: &str, directory: Option<&Path>) -> Result<Npy> {
+    let (file, array) = name.rsplit_once(':').filter(|(file, _)| !file.is_empty()).ok_or_else(|| {
+        Error::Usage(format!("`{name}` must name a file and an array in it, such as `arrays.npz:inputs`"))
+    })?;
+    let path = directory.map_or_else(|| file.into(), |directory| directory.join(file));
+    let failed = |message: String| Error::data(&path, message);
+    let file = open_regular(&path).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let again = file.try_clone().map_err(|error| failed(error.to_string()))?;
+    let mut archive = ZipArchive::new(BufReader::new(again))
+        .map_err(|error| failed(format!("is not an archive that `np.savez` writes: {error}")))?;
+    let (start, size) = {
+        let names: Vec<String> =
+            archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").into()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let none = || failed(format!("has no array `{array}`; {}", suggest(array, &names)));
+        let number = archive.index_for_name(&format!("{array}.npy")).ok_or_else(none)?;
+        let entry = archive
+            .by_index_raw(number)
+            .map_err(|error| failed(format!("its array `{array}` cannot be read: {error}")))?;
+        if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
+            return Err(failed(format!(
+                "its array `{array}` is compressed, so its rows cannot be read one by one: use np.savez instead of \
+                 np.savez_compressed"
+            )));
+        }
+        let start = entry.data_start().ok_or_else(none)?;
+        (start, entry.size())
+    };
+    let length = file.metadata().map_err(|error| failed(error.to_string()))?.len();
+    if start.checked_add(size).is_none_or(|end| end > length) {
+        return Err(failed(format!("truncated: its array `{array}` ends after the file")));
+    }
+    Npy::within(&path.join(array), file, start, size)
+}
