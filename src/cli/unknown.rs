@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(keys("epochs"), ["train.epochs"]);
         assert_eq!(keys("learning-rate"), ["optimizer.learning_rate"]);
         assert_eq!(keys("train.seed"), ["train.seed"]);
-        assert_eq!(keys("kind"), ["optimizer.kind", "schedule.kind", "force.kind"]);
+        assert_eq!(keys("kind"), ["task.kind", "optimizer.kind", "schedule.kind", "force.kind"]);
         assert_eq!(keys("batch-size"), ["train.global_batch"]);
         assert_eq!(keys("ranks"), [""; 0]);
     }

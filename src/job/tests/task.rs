@@ -58,7 +58,7 @@ fn values_that_do_not_fit_the_kind_are_refused() {
             &["kind=multi-label", "class_weights=balanced"],
             "task.class_weights = \"balanced\" is for classes; give one number per label for \"multi-label\"",
         ),
-        (&["label_smoothing=1"], "task.label_smoothing must be at least 0 and below 1, found the float 1"),
+        (&["label_smoothing=1"], "task.label_smoothing must be at least 0 and below 1, found the integer 1"),
         (&["huber_delta=0"], "task.huber_delta must be above 0 and within single precision, found"),
         (
             &["class_weights=[]"],
