@@ -66,9 +66,9 @@ def load(arguments):
 def network(classes):
     layers, channels = [], 3
     for filters in 32, 64, 128:
-        layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
         channels = filters
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.5), nn.Linear(channels * 16, classes))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * 16, 64), nn.ReLU(), nn.Linear(64, classes))
 
 
 def tensors(directory, size):
@@ -98,9 +98,9 @@ def train_once(sets, seed, epochs, batch=64):
     generator = torch.Generator().manual_seed(seed)
     (images, labels), validation, test = sets
     model = network(int(labels.max()) + 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.0005)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=0.0005)
     steps = epochs * len(images) // batch
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     best, of_best, order = -1.0, 0.0, torch.empty(0, dtype=torch.long)
     start = time.perf_counter()
     for step in range(steps):
@@ -136,7 +136,7 @@ def main():
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--passes", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1, 2, 3])
     arguments = parser.parse_args()
