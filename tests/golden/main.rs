@@ -1,6 +1,7 @@
 //! Compares layers, LeNet and optimizers with PyTorch's values, which `make_golden.py` computed in double
 //! precision and wrote to the JSON files next to it. So the tests measure only our own error, that of float32
 //! arithmetic.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod images;
 mod instructions;

@@ -112,7 +112,9 @@ mod tests {
     /// Two values, 70 sparse ones of which some are not zero, one more maximum and one word of bits.
     fn values(seed: u32) -> Vec<u32> {
         let mut values = vec![7 + seed, 5];
-        values.extend((0..70).map(|index| if (index * 13 + seed) % 9 == 0 { index * seed + 1 } else { 0 }));
+        values.extend(
+            (0..70).map(|index| if (index * 13 + seed).is_multiple_of(9) { index * seed + 1 } else { 0 }),
+        );
         values.extend([seed, 1 << seed]);
         values
     }

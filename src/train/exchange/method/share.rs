@@ -146,7 +146,7 @@ mod tests {
         let tensor =
             Tensor { number: 0, range: 0..500, shape: vec![100, 5], sparse_rows: false, row_scales: true };
         assert_eq!(tensor.scaled_rows(), 100);
-        let share = Share::new(&TernGrad, &[tensor.clone()]);
+        let share = Share::new(&TernGrad, std::slice::from_ref(&tensor));
         assert_eq!((share.agreed_words(), share.bounded(30).agreed_words()), (1 + 4 + 100, 1 + 4 + 30));
         assert_eq!(share.bounded(30).shapes, [[100, 5]]);
         assert_eq!(share.bounded(30).payload_shapes(), [[100, 5], [30, 10]]);
