@@ -210,9 +210,9 @@ fn means_over_time_and_last_steps() {
         let mut check = Check::new(json!({"type": kind}), sequence(steps, 3), 2);
         check.loss();
         let at = |place: usize| -> f32 {
-            let of_place = (0..steps).map(|t| check.x[t * 6 + place]);
+            let mut of_place = (0..steps).map(|t| check.x[t * 6 + place]);
             match kind {
-                "last_step" => of_place.last().unwrap_or_default(),
+                "last_step" => of_place.next_back().unwrap_or_default(),
                 _ => of_place.sum::<f32>() / steps as f32,
             }
         };

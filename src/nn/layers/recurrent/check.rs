@@ -285,10 +285,12 @@ fn backwards() {
         ("rhn", reference::rhn),
     ];
     for (kind, formula) in formulas {
-        for rank in [None, Some(2)] {
+        for rank in [None, Some(2_usize)] {
             let spec = |hidden| {
                 let mut spec = json!({"type": kind, "hidden": hidden, "reverse": true});
-                rank.map(|rank: usize| spec["recurrent_rank"] = json!(rank));
+                if let Some(rank) = rank {
+                    spec["recurrent_rank"] = json!(rank);
+                }
                 match kind {
                     "lstm" => spec["forget_bias"] = json!(0.5),
                     "rhn" => (spec["depth"], spec["transform_bias"]) = (json!(2), json!(-1.0)),
