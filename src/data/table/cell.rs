@@ -59,7 +59,8 @@ mod tests {
         #[test]
         fn every_number_comes_back(number: f32) {
             prop_assume!(number.is_finite());
-            prop_assert_eq!(cell(number.to_string().as_bytes()), Cell::Number(number));
+            let text = number.to_string();
+            prop_assert_eq!(cell(text.as_bytes()), Cell::Number(number));
         }
     }
 }

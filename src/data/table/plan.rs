@@ -109,7 +109,7 @@ mod tests {
     use super::super::tests::table;
     use super::*;
 
-    fn plan(text: &str, has_windows: bool) -> Result<Plan, String> {
+    fn plan(text: &str, has_windows: bool) -> std::result::Result<Plan, String> {
         let header = ["a", "b", "c", "y", ""].map(String::from);
         Plan::new(Path::new("t.csv"), &header, &table(text), has_windows).map_err(|error| error.to_string())
     }

@@ -22,6 +22,8 @@ fn data(dataset: &str, text: Text) -> Data {
         std: None,
         augment: None,
         idx: None,
+        csv: None,
+        windows: None,
         synthetic: None,
         synthetic_text: None,
         text: Some(text),
