@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn columns_that_make_no_sense_are_refused() {
         for (text, part) in [
-            ("targets = 'yy'\nignore = ['']", "t.csv: has no column `yy`; did you mean `y`?"),
+            ("targets = 'yy'\nignore = ['']", "t.csv: has no column `yy`; there are `a`"),
             ("targets = 'price'\nignore = ['']", "has no column `price`; there are `a`, `b`, `c`, `y`, ``"),
             ("targets = 'y'\ninputs = ['y']", "the column `y` is an input and a target"),
             ("targets = 'y'\ninputs = ['a', 'a']", "data.inputs has the column `a` twice"),

@@ -146,14 +146,14 @@ fn targets_are_complete_numbers() {
 
 #[test]
 fn lines_are_those_of_an_editor() {
-    // The record in lines 3 and 4 has a line break in a cell; line 5 is empty.
+    // The record in lines 3 and 4 has a line break in a cell.
     for end in ["\n", "\r\n"] {
-        let content = ["\u{feff}a,b,y", "1,2,3", "1,\"x", "y\",3", "", "1,2"].join(end);
+        let content = ["\u{feff}a,b,y", "1,2,3", "1,\"x", "y\",3", "1,2"].join(end);
         let message = open(&content, "targets = 'y'\ncategories = ['b']").unwrap_err();
-        assert!(message.contains("line 6 has 2 cells, but the table has 3 columns"), "{message}");
-        let content = ["a,b,y", "", "1,2,3", "4,x,3"].join(end);
+        assert!(message.contains("line 5 has 2 cells, but the table has 3 columns"), "{message}");
+        let content = ["a,b,y", "1,2,3", "4,x,3"].join(end);
         let message = open(&content, "targets = 'y'").unwrap_err();
-        assert!(message.contains("line 4, column `b`: `x` is not a number"), "{message}");
+        assert!(message.contains("line 3, column `b`: `x` is not a number"), "{message}");
     }
 }
 

@@ -96,7 +96,7 @@ const DELIMITER: Key<String> = Key::new(
     Given(|| ",".into()),
     "the character between two cells, such as `\";\"` or `\"\\t\"`. A cell that contains it is between double quotes.",
 )
-.of(OWN_FILES)
+.of(TABLES)
 .such(Rule::Such {
     must_be: "one ASCII character other than a double quote or the end of a line",
     holds: |text| matches!(text.as_bytes(), [byte] if byte.is_ascii() && !b"\"\n\r".contains(byte)),
@@ -186,7 +186,7 @@ impl Csv {
             refuse_of_others(section, KEYS, dataset);
             return None;
         }
-        refuse_of_others(section, &KEYS[..4], dataset);
+        refuse_of_others(section, &KEYS[..3], dataset);
         if dataset == CSV && !section.has(FILE.name) {
             section.refuse("dataset", "data.dataset = \"csv\" needs `file`, the table");
         }
