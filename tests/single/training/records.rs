@@ -159,7 +159,7 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
                 .events
                 .iter()
                 .filter_map(|event| match event {
-                    Event::Test { test, checkpoint, .. } => Some((*test, checkpoint.clone())),
+                    Event::Test { test, checkpoint, .. } => Some((test.clone(), checkpoint.clone())),
                     _ => None,
                 })
                 .collect();
