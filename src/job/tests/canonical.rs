@@ -420,6 +420,11 @@ fn the_reference_is_complete() {
     jobs.push(Job { data: Data { synthetic, idx: None, ..everything().data }, ..everything() });
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
     jobs.push(accepted(MINIMAL, &TABLE).job);
+    let arrays =
+        ["inputs", "targets", "validation_inputs", "validation_targets", "test_inputs", "test_targets"];
+    let mut sets: Vec<String> = arrays.map(|key| format!("data.{key}=x.npy")).into();
+    sets.extend(["data.dataset=npy".into(), "data.axes=NF".into()]);
+    jobs.push(accepted(MINIMAL, &sets.iter().map(String::as_str).collect::<Vec<_>>()).job);
     jobs.push(accepted(MINIMAL, &["model.checkpoint=a.h5"]).job);
     jobs.push(in_stages());
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
