@@ -64,7 +64,11 @@ pub fn header(path: &Path, delimiter: char) -> Result<Vec<String>> {
 /// The file at `path` below its header, and the header.
 fn open(path: &Path, delimiter: char) -> Result<(Reader<Content>, Vec<String>)> {
     let delimiter = u8::try_from(delimiter).unwrap_or(b',');
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(files::open(path)?);
+    // With this terminator, the position of a record is its line also if lines end with a carriage return, which is trimmed
+    // from the last cell.
+    let end = csv::Terminator::Any(b'\n');
+    let mut reader =
+        ReaderBuilder::new().delimiter(delimiter).terminator(end).from_reader(files::open(path)?);
     let names = reader.byte_headers().map_err(|error| read_error(path, error))?;
     let header = names.iter().enumerate().map(|(at, name)| {
         let text = std::str::from_utf8(name.trim_ascii()).map(str::to_owned);

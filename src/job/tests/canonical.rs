@@ -432,10 +432,9 @@ fn the_reference_is_complete() {
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
     jobs.push(accepted(MINIMAL, &TABLE).job);
     let arrays =
-        ["inputs=x.npy", "targets=y.npy", "axes=NF", "validation_inputs=v.npy", "validation_targets=w.npy"];
-    let tests = ["test_inputs=t.npy", "test_targets=u.npy"];
-    let keys = arrays.iter().chain(&tests).map(|set| format!("data.{set}"));
-    let sets: Vec<String> = ["data.dataset=npy".to_owned()].into_iter().chain(keys).collect();
+        ["inputs", "targets", "validation_inputs", "validation_targets", "test_inputs", "test_targets"];
+    let mut sets: Vec<String> = arrays.map(|key| format!("data.{key}=x.npy")).into();
+    sets.extend(["data.dataset=npy".into(), "data.axes=NF".into()]);
     jobs.push(accepted(MINIMAL, &sets.iter().map(String::as_str).collect::<Vec<_>>()).job);
     jobs.push(accepted(MINIMAL, &["model.checkpoint=a.h5"]).job);
     jobs.push(accepted(MINIMAL, &["task.kind=regression", "task.loss=huber", "task.huber_delta=2"]).job);
