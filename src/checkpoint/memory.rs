@@ -4,11 +4,12 @@
 //! objects stay in the library. So HDF5 writes to memory, and our code writes the finished bytes to the disk,
 //! where it can handle errors (docs/adr/0004-hdf5-in-memory.md).
 
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::{fs, io};
+use std::fs;
+use std::os::fd::AsRawFd;
 
 use hdf5::File;
 use hdf5::file::FileCloseDegree;
+use ternflock_base::io::memory_file;
 
 /// An HDF5 file in memory that `fill` writes, behind a blank user block of `userblock` bytes. It has the oldest structures,
 /// which every version of the library reads.
@@ -30,16 +31,6 @@ pub fn in_memory(userblock: u64, fill: impl FnOnce(&File) -> hdf5::Result<()>) -
     let closed = file.close();
     written.and(closed).map_err(failed)?;
     Ok(image)
-}
-
-fn memory_file() -> io::Result<fs::File> {
-    // SAFETY: the name is a C string. The descriptor is new, and only the `File` has it.
-    unsafe {
-        match libc::memfd_create(c"ternflock-checkpoint".as_ptr(), libc::MFD_CLOEXEC) {
-            -1 => Err(io::Error::last_os_error()),
-            descriptor => Ok(fs::File::from_raw_fd(descriptor)),
-        }
-    }
 }
 
 /// The file size limit, if there is one. It also applies to files in memory, and HDF5 does not report that it was reached.

@@ -25,6 +25,7 @@ pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
         optimizer: optimizer.members()?.iter().map(slot).collect::<Result<_, String>>()?,
         recurrent_state: reader.recurrent_state()?,
         vocabulary: reader.vocabulary()?,
+        preparation: reader.preparation()?,
         data: reader.data()?,
         progress: reader.progress()?,
     };
@@ -57,6 +58,7 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
         false => same(snapshot.recurrent_state.is_empty(), &format!("tensor names of `{RECURRENT_STATE}`"))?,
     }
     same(reader.vocabulary()? == snapshot.vocabulary, "vocabularies")?;
+    same(reader.preparation()? == snapshot.preparation, "preparations of data")?;
     same(reader.data()? == snapshot.data, "facts about the data")?;
     let optimizer = reader.group(&reader.root, "optimizer")?;
     let slots = optimizer.members()?.iter().map(|(name, _)| name);
@@ -153,6 +155,14 @@ impl Reader {
         match self.root.member("vocabulary") {
             Some(address) => self.texts(address).map_err(unusable("vocabulary")),
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// How samples are prepared; empty if the data set is missing.
+    fn preparation(&self) -> Result<String, String> {
+        match self.root.member("preparation") {
+            Some(address) => self.single(address).map_err(unusable("preparation")),
+            None => Ok(String::new()),
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Snapshot<V = Vec<f32>> {
     pub recurrent_state: Vec<Tensor<V>>,
     /// The words of a language model, by number; empty for other networks.
     pub vocabulary: Vec<String>,
+    /// How samples are prepared for the network, as JSON; empty if nothing has to be remembered.
+    pub preparation: String,
     /// Identifies the data that were read; empty in files of versions that did not record it.
     pub data: Data,
     /// The progress of the run.
@@ -129,7 +131,8 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
     /// Refuses a snapshot that a file could not hold or a reader could not understand.
     pub(super) fn check(&self) -> Result<(), String> {
         check_network(&self.network)?;
-        let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
+        let origin = &self.origin;
+        let texts = [&self.network, &self.job, &self.preparation, &origin.program_version, &origin.created];
         let Progress { blas, vectors, products, .. } = &self.progress;
         let metric = self.progress.best.as_ref().map(|best| &best.metric);
         let stage = self.progress.stage.as_ref().map(|stage| &stage.name);
@@ -285,6 +288,7 @@ mod tests {
             optimizer,
             recurrent_state: vec![],
             vocabulary: vec![],
+            preparation: String::new(),
             data: Data::new(),
             progress,
         }

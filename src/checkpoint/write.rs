@@ -43,6 +43,9 @@ fn contents<V: AsRef<[f32]>>(file: &File, snapshot: &Snapshot<V>) -> hdf5::Resul
         let words = snapshot.vocabulary.iter().map(|word| varlen(word)).collect::<hdf5::Result<Vec<_>>>()?;
         file.new_dataset::<VarLenUnicode>().shape(words.len()).create("vocabulary")?.write_raw(&words)?;
     }
+    if !snapshot.preparation.is_empty() {
+        text_dataset(file, "preparation", &snapshot.preparation)?;
+    }
     if !snapshot.data.is_empty() {
         data(&ordered_group(file, "data")?, &snapshot.data)?;
     }

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod compress;
 mod compression;
+mod data;
 mod export;
 mod forecast;
 mod infer;
@@ -24,6 +25,7 @@ pub use bench::{Bench, BenchCommand};
 pub use check::Check;
 pub use compress::Compress;
 pub use compression::Compression;
+pub use data::{Data, DataCommand, Import, Info};
 pub use export::Export;
 pub use forecast::Forecast;
 pub use infer::Infer;
@@ -86,7 +88,7 @@ pub enum Command {
     Export(Export),
     /// Train jobs with several values and seeds, and print means and spreads.
     Sweep(Sweep),
-    /// List data sets, or fetch one.
+    /// List and fetch data sets, show what a job's data hold, and pack a folder of images.
     Data(Data),
     /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks, and measure
     /// the bias of compression.
@@ -173,43 +175,6 @@ pub struct Inspect {
     /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `ternflock data`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  ternflock data list
-  ternflock data fetch mnist
-  TERNFLOCK_DATA=/shared/data ternflock data fetch cifar-10
-
-Ternflock looks for data sets in $TERNFLOCK_DATA/NAME, in data/NAME under the current directory, in the user's cache
-($XDG_CACHE_HOME/ternflock/NAME, by default ~/.cache/ternflock/NAME), and where a Debian package puts them. `fetch`
-downloads into $TERNFLOCK_DATA/NAME if that variable is set, and into the cache otherwise. It resumes a fetch that was
-interrupted.")]
-pub struct Data {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: DataCommand,
-}
-
-/// What `ternflock data` does.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// List the data sets with descriptions and licences, and show whether they are on this machine.
-    List {
-        /// Print one JSON object, and nothing else, on standard output.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Fetch a data set, check its sha256 sums, and put it where jobs look for it.
-    Fetch {
-        /// The data set's name, as `ternflock data list` gives it.
-        name: String,
-        /// Where to put it [default: where jobs look for it]
-        #[arg(long, value_name = "DIR")]
-        into: Option<PathBuf>,
-    },
 }
 
 /// `ternflock job`.

@@ -1,5 +1,7 @@
 //! `ternflock data`.
 
+mod import;
+mod info;
 mod progress;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use super::table::table;
 use progress::Shown;
 use ternflock_data::{self as data, DATASETS, Entry, Format};
 
-/// Lists data sets, or fetches one.
+/// Lists and fetches data sets, describes the data of a job, and packs folders of images.
 pub fn main(arguments: &Data) -> ExitCode {
     if is_not_first() {
         return ExitCode::SUCCESS;
@@ -23,6 +25,8 @@ pub fn main(arguments: &Data) -> ExitCode {
     match &arguments.command {
         DataCommand::List { json } => list(*json),
         DataCommand::Fetch { name, into } => fetch(name, into.as_deref()),
+        DataCommand::Info(arguments) => info::main(arguments),
+        DataCommand::Import(arguments) => import::main(arguments),
     }
 }
 
@@ -84,6 +88,7 @@ fn indented(text: &str, indent: usize) -> String {
 fn here(entry: &Entry) -> String {
     match entry.format {
         Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => "built in".into(),
+        Format::Samples => "as the job says".into(),
         Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }

@@ -20,15 +20,16 @@ use other_data::other_data;
 use sharpness::Around;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
-use ternflock_data::{EvaluationFeed, Vocabulary, unknown_remark};
+use ternflock_data::{EvaluationFeed, Preparation, Vocabulary, unknown_remark};
 use ternflock_job::{Data, Exchange, Job};
 use ternflock_nn::{Beside, Execution, Graph, Tally, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Score, Speed, Task};
 use ternflock_tensor::Precision;
 use ternflock_train::{
-    EVALUATION_BATCH, Evaluator, VALIDATION, check_split, difference, evaluate, hash_values, most_on_a_node,
-    open_test_set, open_training_set, open_validation_set, outputs, place, precision, restore_network,
+    EVALUATION_BATCH, Evaluator, Remembered, VALIDATION, check_split, difference, evaluate, hash_values,
+    most_on_a_node, open_test_set, open_training_set, open_validation_set, outputs, place, precision,
+    restore_network,
 };
 use ternflock_world::{Patience, World};
 
@@ -120,7 +121,10 @@ fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<B
     let dir = arguments.data_dir.as_deref().or(data.dir.as_deref());
     let vocabulary =
         vocabulary(snapshot, data).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
-    open_training_set(data, dir, vocabulary.as_ref())
+    let preparation =
+        preparation(snapshot).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
+    let remembered = Remembered { vocabulary: vocabulary.as_ref(), preparation: preparation.as_ref() };
+    open_training_set(data, dir, remembered)
 }
 
 /// The words of a language model, which was trained on `data`.
@@ -131,6 +135,12 @@ fn vocabulary(snapshot: &Snapshot, data: &Data) -> std::result::Result<Option<Vo
         true => Ok(None),
         false => Vocabulary::of(words).map(Some),
     }
+}
+
+/// How samples are prepared for the network.
+fn preparation(snapshot: &Snapshot) -> std::result::Result<Option<Preparation>, String> {
+    let text = Some(&snapshot.preparation).filter(|text| !text.is_empty());
+    text.map(|text| Preparation::from_json(text)).transpose()
 }
 
 /// What to evaluate, and how to run the network. `ranks` is the number of all ranks and the largest number on one node.
@@ -147,9 +157,11 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
     }
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
     let vocabulary = vocabulary(&snapshot, &job.data).map_err(|message| Error::checkpoint(path, message))?;
+    let preparation = preparation(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
+    let remembered = Remembered { vocabulary: vocabulary.as_ref(), preparation: preparation.as_ref() };
     let set = match arguments.on == VALIDATION {
-        true => open_validation_set(&job.data, dir, vocabulary.as_ref()),
-        false => open_test_set(&job.data, dir, vocabulary.as_ref()),
+        true => open_validation_set(&job.data, dir, remembered),
+        false => open_test_set(&job.data, dir, remembered),
     }?;
     let (given, target) = (set.input(), set.target());
     let refuse = |error: Error| Error::checkpoint(path, error.to_string());

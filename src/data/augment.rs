@@ -42,19 +42,27 @@ impl Augment {
     /// # Errors
     /// If the crop is larger than an image with its padding.
     pub fn new(job: Option<&job::Augment>, images: &Images) -> Result<Augment> {
+        Augment::of_size(job, [images.height, images.width])
+    }
+
+    /// The same for images of `rows` x `columns` pixels.
+    ///
+    /// # Errors
+    /// As for [`Augment::new`].
+    pub fn of_size(job: Option<&job::Augment>, [rows, columns]: [usize; 2]) -> Result<Augment> {
         let none = job::Augment::default();
         let job::Augment { padding, crop, mirror } = job.unwrap_or(&none);
-        let (height, width) = (crop.unwrap_or(images.height), crop.unwrap_or(images.width));
-        let padded = [images.height + 2 * padding, images.width + 2 * padding];
-        let [Some(rows), Some(columns)] = [padded[0].checked_sub(height), padded[1].checked_sub(width)]
-        else {
-            return Err(Error::Usage(format!(
-                "{height}x{width} pixels cannot be cropped from {}x{} with {padding} pixels of padding on \
-                 each side",
-                images.height, images.width
-            )));
-        };
-        Ok(Augment { height, width, room: [rows, columns], padding: *padding, mirror: *mirror })
+        let (height, width) = (crop.unwrap_or(rows), crop.unwrap_or(columns));
+        let padded = [rows + 2 * padding, columns + 2 * padding];
+        match [padded[0].checked_sub(height), padded[1].checked_sub(width)] {
+            [Some(down), Some(across)] => {
+                Ok(Augment { height, width, room: [down, across], padding: *padding, mirror: *mirror })
+            }
+            _ => Err(Error::Usage(format!(
+                "{height}x{width} pixels cannot be cropped from {rows}x{columns} with {padding} pixels of padding on \
+                 each side"
+            ))),
+        }
     }
 
     /// The part of the sample at `position` of the global batch of `step`: a pure function of these and of `seed`.

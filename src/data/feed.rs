@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::Vocabulary;
+use super::{Preparation, Vocabulary};
 use ternflock_base::error::Result;
 use ternflock_nn::{Shape, TargetKind, Targets};
 
@@ -15,6 +15,12 @@ pub trait TrainingFeed: Send {
 
     /// What the network learns to predict for a sample; at each step of a text.
     fn target(&self) -> TargetKind;
+
+    /// The numbers by which the values of a target were divided, `[K]`: its standard deviations, if the job
+    /// normalises targets. A difference times its number is in the target's own unit.
+    fn target_scale(&self) -> Option<&[f32]> {
+        None
+    }
 
     /// The samples of an epoch: step s begins s * global_batch / samples epochs after the start.
     fn samples(&self) -> usize;
@@ -42,6 +48,11 @@ pub trait TrainingFeed: Send {
         Vec::new()
     }
 
+    /// What the user should know about these data, a sentence each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
@@ -59,6 +70,16 @@ pub trait EvaluationFeed: Send {
 
     /// What the network learns to predict for a sample; at each step of a text.
     fn target(&self) -> TargetKind;
+
+    /// Like [`TrainingFeed::target_scale`].
+    fn target_scale(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// The names of the classes, if they have names.
+    fn class_names(&self) -> Option<&[String]> {
+        None
+    }
 
     /// The number of items that ranks can share: samples, or the columns of a text.
     fn items(&self) -> usize;
@@ -112,4 +133,6 @@ pub struct Feeds {
     pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
+    /// How samples in the user's own files are prepared.
+    pub preparation: Option<Preparation>,
 }

@@ -89,8 +89,8 @@ impl Fill {
                 for row in 0..height {
                     let out = &mut out[((channel * height + row) * width * batch) + position..];
                     let values = out.iter_mut().step_by(batch).take(width);
-                    let source = shown(plane, images, view.top + row as isize);
-                    write_row(values, source, view, table);
+                    let source = row_of(plane, images.width, view.top + row as isize);
+                    write_row(values, source, view, |byte| table[usize::from(byte)]);
                 }
             }
         }
@@ -98,24 +98,22 @@ impl Fill {
     }
 }
 
-/// Row `row` of a channel's `plane`; `None` outside of it.
-fn shown<'a>(plane: &'a [u8], images: &Images, row: isize) -> &'a [u8] {
-    match usize::try_from(row) {
-        Ok(row) if row < images.height => &plane[row * images.width..][..images.width],
-        _ => &[],
-    }
+/// Row `row` of a channel's `plane` with `width` columns; empty outside of it.
+pub(super) fn row_of<T>(plane: &[T], width: usize, row: isize) -> &[T] {
+    let first = usize::try_from(row).ok().and_then(|row| row.checked_mul(width));
+    first.and_then(|first| plane.get(first..)?.get(..width)).unwrap_or_default()
 }
 
-/// Writes the part of `source` that `view` selects, converted with `table`, and 0 outside of `source`.
-fn write_row<'a>(
+/// Writes the part of `source` that `view` selects, as `convert` makes it, and 0 outside of `source`.
+pub(super) fn write_row<'a, T: Copy>(
     values: impl DoubleEndedIterator<Item = &'a mut f32>,
-    source: &[u8],
+    source: &[T],
     view: View,
-    table: &[f32; 256],
+    convert: impl Fn(T) -> f32,
 ) {
     let before = view.left.min(0).unsigned_abs();
     let first = (view.left.max(0) as usize).min(source.len());
-    let shown = source[first..].iter().map(|&byte| table[usize::from(byte)]);
+    let shown = source[first..].iter().map(|&value| convert(value));
     let row = std::iter::repeat_n(0.0, before).chain(shown).chain(std::iter::repeat(0.0));
     if view.mirrored {
         values.rev().zip(row).for_each(|(value, shown)| *value = shown);

@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
+mod arrays;
 mod augment;
 mod batch;
 mod cifar;
@@ -13,6 +14,7 @@ mod feed;
 mod fetch;
 mod files;
 mod fill;
+mod folder;
 mod idx;
 mod image_feed;
 mod open;
@@ -21,6 +23,7 @@ mod registry;
 mod remarks;
 mod samples;
 mod split;
+mod survey;
 mod synthetic;
 mod text;
 
@@ -29,13 +32,18 @@ pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
+pub use folder::{Checked, Fit, FolderSets, ImageFolder, Packed, open as open_folder, pack, read_image};
 pub use idx::read_idx_images;
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
-pub use samples::{Parts, SampleFeed, SampleSet, Samples, Selection, split, to_input};
+pub use samples::{
+    Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
+    split_ordered, to_input,
+};
+pub use survey::{Spread, Survey, survey};
 pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
     synthetic_set, tokenize,

@@ -48,6 +48,9 @@ fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<D
         Format::Genesis | Format::Text { .. } => {
             Err(Error::data(name, "is a text, but images were requested"))
         }
+        Format::Samples => {
+            Err(Error::data(name, "is in the files that a job names; there is nothing to open"))
+        }
     }
 }
 
@@ -61,7 +64,7 @@ pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
     let what = match registry::find(name)?.format {
         Format::Digits | Format::Genesis => "part of the program",
         Format::Synthetic | Format::SyntheticText => "generated",
-        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => return Ok(()),
+        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } | Format::Samples => return Ok(()),
     };
     let directory = directory.display();
     Err(Error::Usage(format!("{directory}: `{name}` is {what}, so no directory is read: leave it out")))

@@ -50,6 +50,8 @@ pub enum Format {
         /// sha256 of the raw files, in their order.
         sums: &'static [&'static str],
     },
+    /// Samples in files that a job names.
+    Samples,
     /// None: its images are generated.
     Synthetic,
     /// None: its text is generated.
@@ -60,7 +62,8 @@ impl Format {
     /// The names of its files. Each may end in `.gz`.
     pub fn files(&self) -> &'static [&'static str] {
         match self {
-            Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => &[],
+            Format::Digits | Format::Genesis | Format::Samples => &[],
+            Format::Synthetic | Format::SyntheticText => &[],
             Format::Idx { .. } => &idx::FILES,
             Format::Cifar10 => &cifar::FILES,
             Format::Text { files, .. } => files,
@@ -71,7 +74,7 @@ impl Format {
     pub fn sums(&self) -> &[&'static str] {
         match self {
             Format::Idx { sums: Some(sums), .. } => sums,
-            Format::Idx { .. } | Format::Digits | Format::Genesis => &[],
+            Format::Idx { .. } | Format::Digits | Format::Genesis | Format::Samples => &[],
             Format::Synthetic | Format::SyntheticText => &[],
             Format::Cifar10 => &cifar::SUMS,
             Format::Text { sums, .. } => sums,
@@ -303,6 +306,33 @@ pub static DATASETS: &[Entry] = &[
         format: Format::SyntheticText,
         origins: &[],
     },
+    Entry {
+        name: "hdf5",
+        about: "your own arrays of any shape: the datasets in HDF5 files that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
+    Entry {
+        name: "npy",
+        about: "your own arrays of any shape: the NumPy files (.npy) that a job names",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
+    Entry {
+        name: "folder",
+        about: "your own PNG and JPEG images: a folder with a sub-folder per class",
+        size: "any",
+        most: 0,
+        licence: "yours",
+        format: Format::Samples,
+        origins: &[],
+    },
 ];
 
 /// The data set called `name`.
@@ -339,7 +369,7 @@ mod tests {
         let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`, `hdf5`, `npy`, `folder`"
         );
     }
 }

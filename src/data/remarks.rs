@@ -15,7 +15,7 @@ impl Feeds {
         let evaluation =
             self.evaluation.unknown_share().and_then(|share| unknown_remark(self.set, share, words));
         let empty = empty_remark(&self.train.empty_classes(), self.train.target().outputs());
-        train.into_iter().chain(evaluation).chain(empty).collect()
+        train.into_iter().chain(evaluation).chain(empty).chain(self.train.remarks()).collect()
     }
 }
 

@@ -84,7 +84,7 @@ fn counts(images: &Images) -> Vec<usize> {
 }
 
 /// The number of samples that can be taken so that each class keeps one.
-fn spare(counts: &[usize]) -> usize {
+pub(super) fn spare(counts: &[usize]) -> usize {
     counts.iter().map(|count| count.saturating_sub(1)).sum()
 }
 

@@ -55,6 +55,7 @@ use ternflock_checkpoint::Snapshot;
 /// #   optimizer: Vec::new(),
 /// #   recurrent_state: Vec::new(),
 /// #   vocabulary: Vec::new(),
+/// #   preparation: String::new(),
 /// #   data: Default::default(),
 /// #   progress: Progress::default(),
 /// };

@@ -49,6 +49,7 @@ pub mod tests {
             optimizer: Vec::new(),
             recurrent_state: Vec::new(),
             vocabulary: Vec::new(),
+            preparation: String::new(),
             data: Default::default(),
             progress: Progress { step: 7, ..Progress::default() },
         }

@@ -23,9 +23,10 @@ pub use job::{Check, Job, keys};
 pub use load::{Loaded, MOST_BYTES, load, load_after, load_checked, name_in, parse, parse_table};
 pub use schema::schema;
 pub use sections::{
-    Adapt, Algorithm, Augment, AutoAmong, Checkpoint, ClipSigmaOver, Coding, DATASETS, Data, Distribution,
-    Exchange, Force, ForceKind, Gradients, Idx, Level, LowRank, LowRankMethod, Model, Noise, NoiseSchedule,
-    Optimizer, OptimizerKind, Overlap, Precision, Punctuation, Scaling, ScalingKind, Schedule, ScheduleKind,
+    Adapt, Algorithm, ArrayFiles, Arrays, Augment, AutoAmong, Axes, Checkpoint, ClipSigmaOver, Coding,
+    Colour, DATASETS, Data, Distribution, Draw, Exchange, Folder, Force, ForceKind, Gradients, Idx, Level,
+    LowRank, LowRankMethod, Model, Noise, NoiseSchedule, Normalisation, OnError, Optimizer, OptimizerKind,
+    Overlap, Precision, Punctuation, Resize, SampleSettings, Scaling, ScalingKind, Schedule, ScheduleKind,
     Shrink, SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text,
     Train, Validation, find_preset, presets,
 };

@@ -27,7 +27,9 @@ pub use run::allocation_deadline::AllocationDeadline;
 pub use run::entry::{Options, run};
 pub use setup::construct::{build_graph, load, load_again, outputs};
 pub use setup::dry_run::{DryRun, ExchangePlan, dry_run};
-pub use setup::feeds::{TEST, VALIDATION, open_feeds, open_test_set, open_training_set, open_validation_set};
+pub use setup::feeds::{
+    Remembered, TEST, VALIDATION, open_feeds, open_test_set, open_training_set, open_validation_set,
+};
 pub use setup::placement::{Placement, place};
 pub use setup::room::most_on_a_node;
 pub use setup::simulate::simulate;

@@ -2,6 +2,7 @@
 //! precision and wrote to the JSON files next to it. So the tests measure only our own error, that of float32
 //! arithmetic.
 
+mod images;
 mod instructions;
 mod language;
 mod layers;

@@ -5,6 +5,7 @@
 //! - `lines`: the lines of an arbitrary file
 //! - `system`: files below `/proc` and `/sys`
 //! - `partial`, `output` and `directory`: files that this program writes, complete or absent
+//! - `memory`: files in memory
 //! - `aside`: moves entries out of the way of a file to be written
 //! - `lock`: locks against other processes
 //!
@@ -21,6 +22,7 @@ mod directory;
 mod input;
 mod lines;
 mod lock;
+mod memory;
 mod output;
 mod partial;
 mod regular;
@@ -32,6 +34,7 @@ pub use directory::parent;
 pub use input::{Input, open_input, read_input, stop_waiting_when};
 pub use lines::whole_lines;
 pub use lock::{Lock, lock};
+pub use memory::memory_file;
 pub use output::{create_file, create_log, create_new, open_append, rename, write_output};
 pub use partial::{Partial, remove_partials, replace};
 pub use regular::{open_regular, read_bytes, read_start, read_text};

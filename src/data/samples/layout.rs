@@ -1,6 +1,8 @@
 //! From samples one after another to the layout of a network's input. Letters: N samples, C channels, H rows, W columns,
 //! T steps, D features.
 
+use crate::fill::{row_of, write_row};
+use crate::{Augment, View};
 use ternflock_base::error::{Error, Result};
 use ternflock_nn::Shape;
 
@@ -12,11 +14,7 @@ use ternflock_nn::Shape;
 pub fn to_input(shape: Shape, samples: &[f32], input: &mut [f32]) -> Result<()> {
     let size = shape.elements().max(1);
     if samples.len() != input.len() || !samples.len().is_multiple_of(size) {
-        return Err(Error::Shape {
-            layer: "data".into(),
-            operation: "fill".into(),
-            message: format!("{} values of samples of {shape} do not fit {}", samples.len(), input.len()),
-        });
+        return Err(misfit(shape, samples, input));
     }
     let batch = samples.len() / size;
     match shape {
@@ -25,6 +23,46 @@ pub fn to_input(shape: Shape, samples: &[f32], input: &mut [f32]) -> Result<()> 
         Shape::Sequence { features, .. } => swap(samples, batch, features, input),
     }
     Ok(())
+}
+
+/// Writes parts of images to `input`, `[C, h, w, N]` with the size h x w that `augment` sets: of sample n of `samples`,
+/// `[C, H, W]` each, the part `view(n)`. Padding is 0.
+///
+/// # Errors
+/// If the sizes do not belong together, or if the samples are no images.
+pub fn parts_to_input(
+    shape: Shape,
+    samples: &[f32],
+    augment: &Augment,
+    view: impl Fn(usize) -> View,
+    input: &mut [f32],
+) -> Result<()> {
+    let Shape::Image { channels, height, width } = shape else { return Err(misfit(shape, samples, input)) };
+    let size = shape.elements().max(1);
+    let batch = samples.len() / size;
+    if !samples.len().is_multiple_of(size) || input.len() != batch * channels * augment.height * augment.width
+    {
+        return Err(misfit(shape, samples, input));
+    }
+    for (number, sample) in samples.chunks_exact(size).enumerate() {
+        let view = view(number);
+        for (line, out) in input.chunks_exact_mut(augment.width * batch).enumerate() {
+            let (channel, row) = (line / augment.height, line % augment.height);
+            let plane = &sample[channel * height * width..][..height * width];
+            let source = row_of(plane, width, view.top + row as isize);
+            let values = out[number..].iter_mut().step_by(batch).take(augment.width);
+            write_row(values, source, view, |value| value);
+        }
+    }
+    Ok(())
+}
+
+fn misfit(shape: Shape, samples: &[f32], input: &[f32]) -> Error {
+    Error::Shape {
+        layer: "data".into(),
+        operation: "fill".into(),
+        message: format!("{} values of samples of {shape} do not fit {}", samples.len(), input.len()),
+    }
 }
 
 /// From `[N, M, D]` to `[M, N, D]`, where `batch` is N and `inner` is D.
@@ -44,6 +82,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Fill, Images};
+    use ternflock_job as job;
 
     proptest! {
         #[test]
@@ -67,6 +107,35 @@ mod tests {
             }
             to_input(Shape::Vector { features: size }, &samples, &mut input).unwrap();
             prop_assert_eq!(&input, &samples);
+        }
+    }
+
+    proptest! {
+        /// Parts of samples in numbers are those that are filled from bytes.
+        #[test]
+        fn parts_are_those_of_images_in_memory(
+            c in 1usize..3, h in 1usize..6, w in 1usize..6, padding in 0usize..3, crop in 1usize..8, mirror in any::<bool>(), seed in any::<u64>()
+        ) {
+            prop_assume!(crop <= h.min(w) + 2 * padding);
+            let images = Images {
+                channels: c,
+                height: h,
+                width: w,
+                pixels: (0..3 * c * h * w).map(|value| value as u8).collect(),
+                labels: vec![0; 3],
+                classes: 1,
+                full_scale: 255,
+            };
+            let augment =
+                Augment::new(Some(&job::Augment { padding, crop: Some(crop), mirror }), &images).unwrap();
+            let view = |position| augment.random(seed, 5, position);
+            let (mut expected, mut found) = (vec![f32::NAN; 3 * c * crop * crop], vec![f32::NAN; 3 * c * crop * crop]);
+            let fill = Fill::new(&images, None).unwrap();
+            fill.pixels(&images, &[0, 1, 2], &augment, view, &mut expected).unwrap();
+            let samples: Vec<f32> = images.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+            let shape = Shape::Image { channels: c, height: h, width: w };
+            parts_to_input(shape, &samples, &augment, view, &mut found).unwrap();
+            prop_assert_eq!(found, expected);
         }
     }
 

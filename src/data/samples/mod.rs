@@ -3,13 +3,20 @@
 
 mod feed;
 mod layout;
+mod preparation;
+mod prepared;
+mod scale;
+mod sources;
 mod split;
 
 use std::sync::Arc;
 
 pub use feed::{SampleFeed, SampleSet};
 pub use layout::to_input;
-pub use split::{Parts, split};
+pub use preparation::Preparation;
+pub use scale::Scale;
+pub use sources::{Sources, open_samples};
+pub use split::{Parts, split, split_ordered};
 
 use super::Facts;
 use ternflock_base::error::Result;
@@ -44,6 +51,16 @@ pub trait Samples: Send + Sync {
     /// The names of the classes, if they have names.
     fn class_names(&self) -> Option<&[String]> {
         None
+    }
+
+    /// The numbers by which the values of a target were divided, `[K]`; `None`: they are as in the file.
+    fn target_scale(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// What the user should know about these data, a sentence each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// A hash of all contents: ranks with equal hashes read the same data.

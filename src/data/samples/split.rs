@@ -1,6 +1,7 @@
 //! Splits a set into samples for training, for choosing the network and for the final test. The split is a pure function
 //! of the seed and the labels, so it is the same on every rank and for any number of ranks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Samples, Selection};
@@ -26,12 +27,7 @@ pub struct Parts {
 /// If no training sample is left.
 pub fn split(samples: &Arc<dyn Samples>, validation: usize, test: usize, seed: u64) -> Result<Parts> {
     let all = samples.len();
-    if validation.saturating_add(test) >= all {
-        return Err(Error::Usage(format!(
-            "cannot take {validation} samples for validation and {test} for the test from {all}: at least one must be left \
-             for training"
-        )));
-    }
+    check(validation, test, all)?;
     // Values are one class.
     let labels = samples.labels().unwrap_or_else(|| vec![0; all]);
     let mut role = vec![Role::Train; all];
@@ -44,6 +40,29 @@ pub fn split(samples: &Arc<dyn Samples>, validation: usize, test: usize, seed: u
         numbers: (0..all).filter(|&number| role[number] == of).collect(),
     };
     Ok(Parts { train: part(Role::Train), validation: part(Role::Validation), test: part(Role::Test) })
+}
+
+/// Takes the last samples for the test and those before them for validation; the first are for training.
+///
+/// # Errors
+/// If no training sample is left.
+pub fn split_ordered(samples: &Arc<dyn Samples>, validation: usize, test: usize) -> Result<Parts> {
+    let all = samples.len();
+    check(validation, test, all)?;
+    let part = |numbers: Range<usize>| Selection { samples: Arc::clone(samples), numbers: numbers.collect() };
+    let (first, second) = (all - test - validation, all - test);
+    Ok(Parts { train: part(0..first), validation: part(first..second), test: part(second..all) })
+}
+
+/// Refuses to take more than can be spared of `all` samples.
+fn check(validation: usize, test: usize, all: usize) -> Result<()> {
+    if validation.saturating_add(test) >= all {
+        return Err(Error::Usage(format!(
+            "cannot take {validation} samples for validation and {test} for the test from {all}: at least one must be left \
+             for training"
+        )));
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,8 @@ pub(crate) mod train;
 
 pub use checkpoint::Checkpoint;
 pub use data::{
-    Augment, DATASETS, Data, Idx, Level, Punctuation, Split, Synthetic, SyntheticText, Text, Validation,
+    ArrayFiles, Arrays, Augment, Axes, Colour, DATASETS, Data, Draw, Folder, Idx, Level, Normalisation,
+    OnError, Punctuation, Resize, SampleSettings, Split, Synthetic, SyntheticText, Text, Validation,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};

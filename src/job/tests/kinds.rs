@@ -202,8 +202,8 @@ fn classes_and_labels_are_said_of_files_of_ones_own() {
     assert_eq!(
         refused(MINIMAL.replace("\"digits\"", "\"mnist\"\nclasses = 10\nfirst_label = 1"), &[]),
         [
-            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\"; this job has \"mnist\"",
-            "job.toml:4: data.first_label belongs to dataset = \"idx\"; this job has \"mnist\"",
+            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\" or \"hdf5\" or \"npy\"; this job has \"mnist\"",
+            "job.toml:4: data.first_label belongs to dataset = \"idx\" or \"hdf5\" or \"npy\"; this job has \"mnist\"",
         ]
     );
 }

@@ -101,7 +101,7 @@ milestones = [2, 2]
     assert_eq!(
         refused(text, &[]),
         [
-            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\", found \"fashion\"",
+            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\", \"hdf5\", \"npy\", found \"fashion\"",
             "job.toml:3: data.validation must be a whole number of at least 0, a share above 0 and below 1, or \"auto\", found the integer -5",
             "job.toml:4: data.mean must be one or more numbers, found the array []",
             "job.toml:5: data.std must be one or more numbers above 0, found the array [0.5, 0]",

@@ -7,6 +7,7 @@ use crate::run::steps::Run;
 use crate::state::snapshot::Gathered;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Newest, Store};
+use ternflock_data::Preparation;
 use ternflock_job::Job;
 use ternflock_report::Event;
 use ternflock_world::World;
@@ -145,6 +146,7 @@ impl Run<'_> {
         let mut snapshot = self.trainer.snapshot(gathered, self.job, ranks, stage, best);
         snapshot.vocabulary =
             self.data.vocabulary.as_ref().map_or(Vec::new(), |words| words.words().to_vec());
+        snapshot.preparation = self.data.preparation.as_ref().map_or(String::new(), Preparation::to_json);
         snapshot.data = self.data.identity.clone();
         if let Some((_, tally)) = self.evaluations.last().filter(|(step, _)| *step == self.trainer.step) {
             let score = self.trainer.task().score(&tally);

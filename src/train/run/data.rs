@@ -2,7 +2,7 @@
 
 use crate::step::evaluate::Evaluator;
 use ternflock_checkpoint::Data;
-use ternflock_data::{EvaluationFeed, Vocabulary};
+use ternflock_data::{EvaluationFeed, Preparation, Vocabulary};
 
 /// The data of a run, apart from the training set, which the trainer has.
 pub(crate) struct RunData {
@@ -14,6 +14,8 @@ pub(crate) struct RunData {
     pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
+    /// How samples in the user's own files are prepared.
+    pub preparation: Option<Preparation>,
     /// The facts that identify each set, the training set included.
     pub identity: Data,
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use crate::state::trained_on::no_split;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{
-    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Subset, Texts,
-    Vocabulary, open_dataset, refuse_directory, synthetic_feed, synthetic_set,
+    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Parts,
+    Preparation, SampleFeed, SampleSet, Selection, Sources, Subset, Texts, Vocabulary, open_dataset,
+    open_samples, refuse_directory, synthetic_feed, synthetic_set,
 };
 use ternflock_job::{Data, Job, Loaded, SyntheticText, Text};
 
@@ -28,6 +29,9 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     if let Some(text) = &job.data.synthetic_text {
         return make_up_texts(text, job.train.global_batch).map_err(blame("data.tokens"));
     }
+    if let Some(sources) = open_samples(&job.data, job.data.dir.as_deref(), None)? {
+        return feed_samples(job, &sources).map_err(blame("data.validation"));
+    }
     let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
     let validation = split_off(&mut dataset, &job.data).map_err(blame("data.validation"))?;
     let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
@@ -41,7 +45,43 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
         None => (test, TEST, None),
     };
     let train = ImageFeed::new(dataset.train, fill, augment, job.train.seed, job.train.global_batch)?;
-    Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
+    Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None, preparation: None })
+}
+
+/// The feeds of samples in the user's own files.
+fn feed_samples(job: &Job, sources: &Sources) -> Result<Feeds> {
+    let (parts, preparation) = prepare(&job.data, sources, None)?;
+    let Parts { train, validation, test } = parts;
+    let augment = job.data.augment.as_ref();
+    let set = |selection: Selection| -> Result<Option<Box<dyn EvaluationFeed>>> {
+        let is_empty = selection.numbers.is_empty();
+        Ok(if is_empty { None } else { Some(Box::new(SampleSet::new(selection).augmented(augment)?)) })
+    };
+    let (evaluation, set, test) = match (set(validation)?, set(test)?) {
+        (Some(validation), test) => (validation, VALIDATION, test),
+        (None, Some(test)) => (test, TEST, None),
+        (None, None) => return Err(Error::Usage(NOTHING_TO_EVALUATE.into())),
+    };
+    let train = SampleFeed::new(train, job.train.seed, job.train.global_batch)?.augmented(augment)?;
+    let train = Box::new(train);
+    Ok(Feeds { train, evaluation, set, test, vocabulary: None, preparation: Some(preparation) })
+}
+
+const NOTHING_TO_EVALUATE: &str = "neither a validation nor a test split is left to evaluate the network on: set data.validation or data.test";
+
+/// The samples of `sources`, split as `data` says and prepared: as `known` says, or as measured on the training split.
+fn prepare(data: &Data, sources: &Sources, known: Option<&Preparation>) -> Result<(Parts, Preparation)> {
+    let (Some(split), Some(settings)) = (&data.split, &data.samples) else {
+        return Err(Error::Usage(format!("`{}` has no settings for its splits", data.dataset)));
+    };
+    let Parts { train, validation, test } = sources.split(split, settings)?;
+    let preparation = match known {
+        Some(known) => known.clone(),
+        None => sources.preparation.clone().measure(&train, settings)?,
+    };
+    let apply = |selection| preparation.apply(selection);
+    let parts = Parts { train: apply(train)?, validation: apply(validation)?, test: apply(test)? };
+    Ok((parts, preparation))
 }
 
 /// Takes the validation split out of the training set of `dataset`, if `data` asks for one.
@@ -58,7 +98,14 @@ fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     let test: Box<dyn EvaluationFeed> = Box::new(texts.set(Subset::Test, &vocabulary)?);
     drop(texts);
     let train = Box::new(corpus.into_feed(text, job.train.global_batch)?);
-    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: Some(vocabulary) })
+    Ok(Feeds {
+        train,
+        evaluation,
+        set: VALIDATION,
+        test: Some(test),
+        vocabulary: Some(vocabulary),
+        preparation: None,
+    })
 }
 
 /// The same for a generated text, whose tokens are numbers that stand for no words.
@@ -66,29 +113,43 @@ fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
     let train = Box::new(synthetic_feed(text, global_batch)?);
     let evaluation = Box::new(synthetic_set(text, Subset::Valid)?);
     let test: Box<dyn EvaluationFeed> = Box::new(synthetic_set(text, Subset::Test)?);
-    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: None })
+    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: None, preparation: None })
 }
 
-/// The test set of `data`, in `dir` or in its usual place; a text is read with the vocabulary of a
-/// checkpoint.
-pub fn open_test_set(
+/// What a checkpoint remembers of the data that its network was trained on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Remembered<'a> {
+    /// The words of a text.
+    pub vocabulary: Option<&'a Vocabulary>,
+    /// How samples are prepared; `None`: as measured on the training split.
+    pub preparation: Option<&'a Preparation>,
+}
+
+impl<'a> From<Option<&'a Vocabulary>> for Remembered<'a> {
+    fn from(vocabulary: Option<&'a Vocabulary>) -> Self {
+        Remembered { vocabulary, preparation: None }
+    }
+}
+
+/// The test set of `data`, in `dir` or in its usual place, read with what a checkpoint has `remembered`.
+pub fn open_test_set<'a>(
     data: &Data,
     dir: Option<&Path>,
-    vocabulary: Option<&Vocabulary>,
+    remembered: impl Into<Remembered<'a>>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    open_set(data, dir, vocabulary, Subset::Test, |dataset| Ok(dataset.test))
+    open_set(data, dir, remembered.into(), Subset::Test, |dataset| Ok(dataset.test))
 }
 
 /// The set by which `data` chooses the network, from the same places.
 ///
 /// # Errors
 /// Those of opening it; also if that set is the test set.
-pub fn open_validation_set(
+pub fn open_validation_set<'a>(
     data: &Data,
     dir: Option<&Path>,
-    vocabulary: Option<&Vocabulary>,
+    remembered: impl Into<Remembered<'a>>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    open_set(data, dir, vocabulary, Subset::Valid, |mut dataset| {
+    open_set(data, dir, remembered.into(), Subset::Valid, |mut dataset| {
         split_off(&mut dataset, data)?.ok_or_else(|| {
             let why = no_split(data);
             Error::Usage(format!(
@@ -100,12 +161,12 @@ pub fn open_validation_set(
 
 /// The set that `data` trains on, in its own order and prepared as for evaluation: no image is cropped at
 /// random or mirrored, and a text has the columns that evaluation reads.
-pub fn open_training_set(
+pub fn open_training_set<'a>(
     data: &Data,
     dir: Option<&Path>,
-    vocabulary: Option<&Vocabulary>,
+    remembered: impl Into<Remembered<'a>>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    open_set(data, dir, vocabulary, Subset::Train, |mut dataset| {
+    open_set(data, dir, remembered.into(), Subset::Train, |mut dataset| {
         split_off(&mut dataset, data)?;
         Ok(dataset.train)
     })
@@ -115,18 +176,31 @@ pub fn open_training_set(
 fn open_set(
     data: &Data,
     dir: Option<&Path>,
-    vocabulary: Option<&Vocabulary>,
+    known: Remembered,
     subset: Subset,
     images: impl FnOnce(Dataset) -> Result<Images>,
 ) -> Result<Box<dyn EvaluationFeed>> {
     refuse_directory(&data.dataset, dir)?;
     if let Some(text) = &data.text {
-        let vocabulary =
-            vocabulary.ok_or_else(|| Error::Usage("a text needs a vocabulary, and there is none".into()))?;
+        let vocabulary = known
+            .vocabulary
+            .ok_or_else(|| Error::Usage("a text needs a vocabulary, and there is none".into()))?;
         return Ok(Box::new(Texts::new(data, text, dir).set(subset, vocabulary)?));
     }
     if let Some(text) = &data.synthetic_text {
         return Ok(Box::new(synthetic_set(text, subset)?));
+    }
+    if let Some(sources) = open_samples(data, dir, known.preparation)? {
+        let (Parts { train, validation, test }, _) = prepare(data, &sources, known.preparation)?;
+        let (selection, name) = match subset {
+            Subset::Train => (train, "training"),
+            Subset::Valid => (validation, VALIDATION),
+            Subset::Test => (test, TEST),
+        };
+        return match selection.numbers.is_empty() {
+            true => Err(Error::Usage(format!("there is no {name} set: its size is 0 (data.{name})"))),
+            false => Ok(Box::new(SampleSet::new(selection).augmented(data.augment.as_ref())?)),
+        };
     }
     let images = images(open_dataset(data, dir)?)?;
     let fill = build_fill(data, &images)?;

@@ -42,7 +42,7 @@ impl<'a> Run<'a> {
         let placement = place(world)?;
         let feeds = read(loaded, world)?;
         let remarks = feeds.remarks();
-        let Feeds { train, evaluation, set, test, vocabulary } = feeds;
+        let Feeds { train, evaluation, set, test, vocabulary, preparation } = feeds;
         let identity =
             identify(train.facts(), set, evaluation.facts(), test.as_ref().map(|test| test.facts()));
         let [unknown, evaluation_unknown] = [train.unknown_share(), evaluation.unknown_share()];
@@ -65,7 +65,8 @@ impl<'a> Run<'a> {
             }
         };
         let checkpoints = RunCheckpoints::open(job, run_dir.path(), world)?;
-        let data = RunData { evaluator: Evaluator::new(evaluation), set, test, vocabulary, identity };
+        let data =
+            RunData { evaluator: Evaluator::new(evaluation), set, test, vocabulary, preparation, identity };
         let (progress, evaluations) = (RunProgress::default(), Evaluations::default());
         let log = RunLog::new(sink);
         let mut run = Run { job, stages, trainer, data, run_dir, progress, evaluations, checkpoints, log };

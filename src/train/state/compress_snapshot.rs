@@ -32,6 +32,7 @@ pub fn compress_snapshot(
         optimizer: Vec::new(),
         recurrent_state: Vec::new(),
         vocabulary: snapshot.vocabulary.clone(),
+        preparation: snapshot.preparation.clone(),
         data: snapshot.data.clone(),
         progress: Progress { best: None, metrics: Default::default(), ..snapshot.progress.clone() },
     };

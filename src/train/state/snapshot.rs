@@ -46,8 +46,8 @@ impl Trainer {
     }
 
     /// The checkpoint of a run of `job` on `ranks` ranks now, in its stage `stage`, with its best evaluation.
-    /// It borrows the values of the trainer and those that were gathered. Its vocabulary and the facts that
-    /// identify the data are left empty.
+    /// It borrows the values of the trainer and those that were gathered. Its vocabulary, the
+    /// preparation of its samples and the facts that identify the data are left empty.
     pub fn snapshot<'a>(
         &'a self,
         gathered: &'a Gathered,
@@ -67,6 +67,7 @@ impl Trainer {
             optimizer: self.slots(gathered),
             recurrent_state: gathered.recurrent_state.iter().map(borrow).collect(),
             vocabulary: Vec::new(),
+            preparation: String::new(),
             data: checkpoint::Data::new(),
             progress: Progress {
                 step: self.step,

@@ -56,7 +56,7 @@ fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, Stri
         .filter(|(_, was, is)| was != is)
         .map(|(fact, was, is)| match fact.as_str() {
             // Hashes are not worth comparing by eye.
-            "labels" | "contents" => format!("other {fact}"),
+            "labels" | "contents" | "selection" | "preparation" => format!("other {fact}"),
             _ => format!("{fact} {was} -> {is}"),
         })
         .collect();

@@ -59,6 +59,7 @@ fn sample(step: u64) -> Snapshot {
             tensor("lstm1/h", &[2, 2], odd[..4].to_vec()),
             tensor("lstm1/c", &[2, 1], vec![0.5, -0.0]),
         ],
+        preparation: "{\"inputs\":null}".into(),
         vocabulary: ["<unk>", "größe", " ", "<eos>"].map(String::from).to_vec(),
         data: Data::from([
             (
@@ -98,6 +99,7 @@ fn assert_same(a: &Snapshot, b: &Snapshot) {
     tensors(&a.parameters, &b.parameters);
     tensors(&a.recurrent_state, &b.recurrent_state);
     assert_eq!(a.vocabulary, b.vocabulary);
+    assert_eq!(a.preparation, b.preparation);
     assert_eq!(a.data, b.data);
     assert_eq!(a.optimizer.len(), b.optimizer.len());
     for (a, b) in a.optimizer.iter().zip(&b.optimizer) {
@@ -150,6 +152,7 @@ fn borrowed_tensors_make_the_same_file() {
         parameters: borrow(&owned.parameters),
         optimizer: owned.optimizer.iter().map(slot).collect(),
         recurrent_state: borrow(&owned.recurrent_state),
+        preparation: owned.preparation.clone(),
         vocabulary: owned.vocabulary.clone(),
         data: owned.data.clone(),
         progress: owned.progress.clone(),

@@ -10,6 +10,7 @@ use crate::PROGRAM;
 
 mod by_name;
 mod fit;
+mod folder;
 mod image_files;
 mod synthetic;
 mod text;

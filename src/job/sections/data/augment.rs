@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::datasets::IMAGES;
+use super::datasets::VARIED;
 use crate::syntax::{Absent, Definition, Given, Key, SectionReader, at_least, at_most, is_default};
 
 /// How a training image varies. Evaluations use the centre of the image.
@@ -23,9 +23,9 @@ const PADDING: Key<usize> = Key::new(
     "padding",
     Given(|| 0),
     "pixels added on each side of an image before it is cropped. The network sees them as 0, which is the \
-     mean if `mean` and `std` are given.",
+     mean if `mean` and `std` or `normalise` are given.",
 )
-.of(IMAGES)
+.of(VARIED)
 .within(at_most(65536.0));
 
 const CROP: Key<usize, Absent> = Key::new(
@@ -34,7 +34,7 @@ const CROP: Key<usize, Absent> = Key::new(
     "the side of the square that is cropped from an image: at a random position for training, at the centre \
      for evaluation. `padding = 4` and `mirror = true` are the usual augmentation of CIFAR-10.",
 )
-.of(IMAGES)
+.of(VARIED)
 .within(at_least(1.0));
 
 const MIRROR: Key<bool> = Key::new(
@@ -42,7 +42,7 @@ const MIRROR: Key<bool> = Key::new(
     Given(|| false),
     "whether training images are mirrored left to right at random, each with a probability of one half.",
 )
-.of(IMAGES);
+.of(VARIED);
 
 pub(super) const KEYS: &[&dyn Definition] = &[&PADDING, &CROP, &MIRROR];
 

@@ -3,7 +3,7 @@
 use crate::syntax::{Definition, Of, SectionReader};
 
 /// The possible values of `data.dataset`.
-pub const DATASETS: [&str; 11] = [
+pub const DATASETS: [&str; 14] = [
     "mnist",
     "fashion-mnist",
     "cifar-10",
@@ -15,6 +15,9 @@ pub const DATASETS: [&str; 11] = [
     "ptb",
     "text",
     "synthetic-text",
+    HDF5,
+    NPY,
+    FOLDER,
 ];
 
 /// The dataset of images in the user's own IDX files.
@@ -23,15 +26,42 @@ pub(super) const IDX: &str = "idx";
 /// The dataset of random images.
 pub(super) const SYNTHETIC: &str = "synthetic";
 
+/// The dataset of images in folders.
+pub(super) const FOLDER: &str = "folder";
+
 /// The dataset of text in the user's own files.
 pub(super) const TEXT: &str = "text";
 
 /// The dataset of random text.
 pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
 
+/// The dataset of arrays in HDF5 files.
+pub(super) const HDF5: &str = "hdf5";
+
+/// The dataset of arrays in NumPy files.
+pub(super) const NPY: &str = "npy";
+
+/// The datasets of arrays in the user's own files.
+pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY], called: "arrays" };
+
+/// The datasets of samples of any kind in the user's own files, which are split and normalised as the job says.
+pub(super) const SAMPLES: Of = Of { kinds: &[HDF5, NPY, FOLDER], called: "samples in your own files" };
+
+/// The datasets with a validation split.
+pub(super) const SPLIT: Of = Of {
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
+    called: "images and samples in your own files",
+};
+
 /// The datasets of images.
 pub(super) const IMAGES: Of =
     Of { kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX], called: "images" };
+
+/// The datasets whose training images may vary. Samples of other shapes are refused when they are opened.
+pub(super) const VARIED: Of = Of {
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
+    called: "images",
+};
 
 /// The datasets of text that is stored in files.
 pub(super) const TEXT_FILES: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT], called: "text in files" };
@@ -57,11 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dataset_is_either_images_or_a_text() {
+    fn a_dataset_belongs_to_one_family() {
         for dataset in DATASETS {
-            assert_ne!(IMAGES.includes(dataset), TEXTS.includes(dataset), "{dataset}");
+            let families = [IMAGES, TEXTS, SAMPLES].iter().filter(|family| family.includes(dataset)).count();
+            assert_eq!(families, 1, "{dataset}");
             assert_eq!(is_text(dataset), TEXTS.includes(dataset) && dataset != SYNTHETIC_TEXT, "{dataset}");
+            assert_eq!(SPLIT.includes(dataset), !TEXTS.includes(dataset), "{dataset}");
         }
-        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len(), DATASETS.len());
+        assert!(ARRAYS.kinds.iter().all(|kind| SAMPLES.includes(kind)));
+        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len() + SAMPLES.kinds.len(), DATASETS.len());
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::datasets::{DATASETS, IDX, IMAGES, TEXT};
-use super::{augment, idx, split, synthetic, synthetic_text, text};
+use super::datasets::{ARRAYS, DATASETS, FOLDER, IDX, IMAGES, TEXT};
+use super::{arrays, augment, folder, idx, samples, split, synthetic, synthetic_text, text};
 use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
 
 pub(super) const DATASET: Key<String, Required> = Key::new(
@@ -15,7 +15,9 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
      images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
      [below](#idx-files)). Texts: `\"kjv\"` (the King James Bible), `\"ptb\"` (Penn Treebank), `\"genesis\"` (in the \
      repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
-     files).",
+     files). Your own samples of any kind: `\"hdf5\"` and `\"npy\"` (arrays in HDF5 or NumPy files; see \
+     [below](#arrays)) or `\"folder\"` (PNG and JPEG images with a sub-folder per class; needs `dir`; see \
+     [below](#folders-of-images)).",
 )
 .such(Rule::Such {
     must_be: "the name of a dataset",
@@ -30,7 +32,14 @@ pub(super) const DIR: Key<PathBuf, Absent> =
     });
 
 pub(super) const IDX_DIR: Key<PathBuf, Reported> =
-    Key::new(DIR.name, Reported, DIR.meaning).of(Of { kinds: &[IDX], called: IN_A_DIRECTORY });
+    Key::new(DIR.name, Reported, DIR.meaning).of(Of { kinds: &[IDX, FOLDER], called: IN_A_DIRECTORY });
+
+pub(super) const BASE_DIR: Key<PathBuf, Absent> = Key::new(
+    DIR.name,
+    Absent("the current directory"),
+    "the directory that the relative paths of this section start from.",
+)
+.of(ARRAYS);
 
 const IN_A_DIRECTORY: &str = "datasets in a directory";
 
@@ -70,13 +79,17 @@ pub(crate) const SECTION: Section = Section {
         &[
             &[&DATASET],
             synthetic_text::KEYS,
+            arrays::KEYS,
             split::KEYS,
+            samples::KEYS,
+            folder::KEYS,
             text::KEYS,
             synthetic_text::SHARED_KEYS,
             idx::KEYS,
             synthetic::KEYS,
             idx::SHARED_KEYS,
-            &[&DIR, &IDX_DIR],
+            arrays::SHARED_KEYS,
+            &[&DIR, &IDX_DIR, &BASE_DIR],
             NORMALISATION,
             augment::KEYS,
         ],

@@ -1,9 +1,12 @@
 //! `[data]`: what the job trains and evaluates on.
 
+mod arrays;
 mod augment;
 mod datasets;
+mod folder;
 mod idx;
 mod keys;
+mod samples;
 mod sequences;
 mod split;
 mod synthetic;
@@ -14,16 +17,19 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use arrays::{ArrayFiles, Arrays, Axes};
 pub use augment::Augment;
 pub use datasets::DATASETS;
+pub use folder::{Colour, Folder, OnError, Resize};
 pub use idx::Idx;
+pub use samples::{Draw, Normalisation, SampleSettings};
 pub use split::{Split, Validation};
 pub use synthetic::Synthetic;
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
 
 use crate::syntax::{SectionReader, one_of};
-use datasets::IDX;
+use datasets::{FOLDER, IDX};
 use keys::{DATASET, DIR, MEAN, NORMALISATION, STD};
 
 pub(crate) use keys::SECTION;
@@ -36,9 +42,18 @@ pub struct Data {
     /// The directory of the files; `None`: the usual directory of this dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The validation split of a dataset of images; `None` for a text, which has a validation text.
+    /// The validation split; `None` for a text, which has a validation text.
     #[serde(flatten)]
     pub split: Option<Split>,
+    /// The test split and the normalisation of samples in the user's own files; `None` for other datasets.
+    #[serde(flatten)]
+    pub samples: Option<SampleSettings>,
+    /// The files of a dataset of arrays; `None` for other datasets.
+    #[serde(flatten)]
+    pub arrays: Option<Arrays>,
+    /// The settings for images in folders; `None` for other datasets.
+    #[serde(flatten)]
+    pub folder: Option<Folder>,
     /// The mean to subtract from each channel of the pixels, which are in 0..1. Set if and only if `std` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
@@ -68,6 +83,9 @@ impl Data {
         let synthetic_text = SyntheticText::read(section, &dataset);
         let data = Data {
             split: Split::read(section, &dataset),
+            samples: SampleSettings::read(section, &dataset),
+            arrays: Arrays::read(section, &dataset),
+            folder: Folder::read(section, &dataset),
             text: text::read(section, &dataset),
             idx: Idx::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
@@ -101,6 +119,11 @@ impl Data {
                 });
             }
         }
+        if self.samples.is_some() {
+            section.refuse_foreign(NORMALISATION, dataset, |path, _| {
+                format!("{path} is for images; \"{dataset}\" has `normalise`")
+            });
+        }
         let what = match dataset {
             "digits" | "genesis" => "part of the program",
             "synthetic" | "synthetic-text" => "generated",
@@ -111,8 +134,21 @@ impl Data {
                 format!("{path}: `{dataset}` is {what}, so no directory is read: remove this key")
             });
         }
+        let has_own = self.arrays.as_ref().is_some_and(|arrays| arrays.validation_files.is_some());
+        if has_own && self.split.is_some_and(|split| split.validation != Validation::Auto) {
+            let message = "data.validation and data.validation_inputs exclude each other; keep one";
+            section.refuse("validation", message);
+        }
+        let has_own = self.arrays.as_ref().is_some_and(|arrays| arrays.test_files.is_some());
+        if has_own && self.samples.is_some_and(|samples| samples.test != Validation::Auto) {
+            section.refuse("test", "data.test and data.test_inputs exclude each other; keep one");
+        }
         if dataset == IDX && !section.has(DIR.name) {
             let message = "data.dataset = \"idx\" needs `dir`, the directory of the IDX files";
+            section.refuse(DATASET.name, message);
+        }
+        if dataset == FOLDER && !section.has(DIR.name) {
+            let message = "data.dataset = \"folder\" needs `dir`, the folder with a sub-folder per class";
             section.refuse(DATASET.name, message);
         }
         self.check_normalisation(section);

@@ -1,13 +1,13 @@
-//! The keys of `[data]` for the validation split: the training images that are set aside to choose the model.
+//! The keys of `[data]` for the validation split: the training samples that are set aside to choose the model.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use super::datasets::{IMAGES, TEXTS};
+use super::datasets::{SPLIT, TEXTS};
 use crate::syntax::{Definition, FromValue, Given, Key, SectionReader};
 
-/// The validation split of a dataset of images.
+/// The validation split of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Split {
     /// The number of training samples in it.
@@ -74,10 +74,10 @@ const VALIDATION: Key<Validation> = Key::new(
      whole number is a count of samples; a number above 0 and below 1 is a share of the training set; \
      `\"auto\"` is a tenth of the training set, at most 10,000 samples. 0: no split; the test set chooses.",
 )
-.of(IMAGES);
+.of(SPLIT);
 
 const VALIDATION_SEED: Key<u64> =
-    Key::new("validation_seed", Given(|| 1), "the seed that draws the validation split.").of(IMAGES);
+    Key::new("validation_seed", Given(|| 1), "the seed that draws the validation split.").of(SPLIT);
 
 pub(super) const KEYS: &[&dyn Definition] = &[&VALIDATION, &VALIDATION_SEED];
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::datasets::{DATASETS, SYNTHETIC_TEXT, TEXT, TEXT_FILES, is_text};
+use super::datasets::{DATASETS, SAMPLES, SYNTHETIC_TEXT, TEXT, TEXT_FILES, is_text};
 use super::sequences::{EVALUATION_COLUMNS, SEQUENCE_LENGTH};
 use crate::syntax::{Absent, Definition, Given, Key, Of, Reported, SectionReader, above, at_least, choices};
 
@@ -144,6 +144,7 @@ pub(super) fn read(section: &mut SectionReader, dataset: &str) -> Option<Text> {
         if DATASETS.contains(&dataset) {
             let why = match dataset {
                 SYNTHETIC_TEXT => format!("is for text in files; \"{dataset}\" is generated"),
+                _ if SAMPLES.includes(dataset) => format!("is for text; \"{dataset}\" is not one"),
                 _ => format!("is for text; \"{dataset}\" is a dataset of images"),
             };
             section.refuse_foreign(KEYS, dataset, |path, _| format!("{path} {why}"));

@@ -1,0 +1,69 @@
+//! Samples in arrays of numbers: the first dimension of an array is N, the number of samples.
+//!
+//! - `array`: the interface to a file format, which reads rows by their number
+//! - `element`: the types of numbers, and their conversion
+//! - `npy`: NumPy files
+//! - `hdf5`: HDF5 files
+//! - `joined`: several arrays, one after another
+//! - `layout`: the meaning of the dimensions, and the order in which a network expects them
+//! - `targets`: classes or values
+//! - `samples`: inputs and targets together
+
+mod array;
+mod element;
+mod hdf5;
+mod joined;
+mod layout;
+mod npy;
+mod samples;
+mod targets;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::samples::{Preparation, Samples, Sources};
+use array::Array;
+use joined::Joined;
+use samples::ArraySamples;
+use targets::Classes;
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{self as job, ArrayFiles};
+
+/// Opens the arrays `how` of the dataset called `dataset`. Relative paths start from `directory`.
+pub(super) fn open(dataset: &str, how: &job::Arrays, directory: Option<&Path>) -> Result<Sources> {
+    let join = |files: &ArrayFiles| {
+        let parts = files.0.iter().map(|file| open_array(dataset, file, directory));
+        Joined::new(parts.collect::<Result<_>>()?)
+    };
+    let set = |inputs: &ArrayFiles, targets: &ArrayFiles, classes: Classes| {
+        ArraySamples::new(join(inputs)?, join(targets)?, how.axes, classes)
+    };
+    let said = Classes { count: how.classes, first: how.first_label };
+    let train = set(&how.inputs, &how.targets, said)?;
+    // The labels of other sets must be among the classes of the training set.
+    let known = Classes { count: train.classes(), first: how.first_label };
+    let other = |inputs: &ArrayFiles, targets: &ArrayFiles| -> Result<Arc<dyn Samples>> {
+        let other = set(inputs, targets, known)?;
+        other.check_like(&train)?;
+        Ok(Arc::new(other))
+    };
+    let validation = how.validation_files.as_ref().map(|files| other(&files.inputs, &files.targets));
+    let (validation, test) = (
+        validation.transpose()?,
+        how.test_files.as_ref().map(|files| other(&files.inputs, &files.targets)).transpose()?,
+    );
+    Ok(Sources { train: Arc::new(train), validation, test, preparation: Preparation::default() })
+}
+
+/// Opens the array that a job calls `name`.
+fn open_array(dataset: &str, name: &str, directory: Option<&Path>) -> Result<Box<dyn Array>> {
+    let path = |name: &str| directory.map_or_else(|| name.into(), |directory| directory.join(name));
+    match dataset {
+        "npy" => Ok(Box::new(npy::Npy::open(&path(name))?)),
+        "hdf5" => Ok(Box::new(hdf5::Hdf5::open(name, directory)?)),
+        _ => Err(Error::Usage(format!("data set `{dataset}` has no arrays"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
