@@ -146,6 +146,6 @@ mod tests {
             assert!(message.contains(reason), "{message}");
         }
         fs::remove_file(&path).unwrap();
-        assert!(file.read(0, &mut sample).unwrap_err().contains("cannot be read"));
+        assert!(file.read(0, &mut sample).unwrap_err().contains("No such file"));
     }
 }
