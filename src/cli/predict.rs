@@ -130,8 +130,14 @@ fn prepare(arguments: &Predict, ranks: usize) -> Result<(Box<dyn Predictor>, u64
         Box::new(LinePredictor::new(&trained, &arguments.inputs, execution(usize::MAX)?)?)
     } else {
         let preparation = Preparation::of(&trained)?;
-        let collection = Collection::open(&arguments.inputs, preparation.stored())?;
-        let outputs = match arguments.raw {
+        let collection = Collection::open(&arguments.inputs, &preparation.reading())?;
+        if arguments.top.is_some() && preparation.predicts_values() {
+            return Err(Error::Usage(format!(
+                "--top is for classes; the network of {} predicts values",
+                trained.path.display()
+            )));
+        }
+        let outputs = match arguments.raw || preparation.predicts_values() {
             true => Outputs::Raw,
             false => Outputs::Classes(arguments.top.unwrap_or(1) as usize),
         };
@@ -156,9 +162,9 @@ fn run(arguments: &Predict, predictor: &mut dyn Predictor, world: &World, stream
     let (items, unit) = (predictor.items().count(), predictor.items().unit());
     let mine = shard(items, world.rank(), world.size());
     let (fields, width) = (predictor.fields().to_vec(), predictor.width());
-    if streams && let Err(code) = print_part(&Csv::header(unit, &fields)) {
-        return Ok(Ended::Early(code));
-    }
+    let class_names = predictor.class_names().to_vec();
+    // Printed with the first rows, so that nothing is printed if there are none.
+    let mut header = Some(Csv::header(unit, &fields)).filter(|_| streams);
     let (mut all, mut skipped, mut first) = (Vec::new(), 0, mine.start);
     let (mut early, mut bad) = (None, None);
     predictor.run(mine, &mut |items: &dyn Items, rows: Rows| {
@@ -174,10 +180,10 @@ fn run(arguments: &Predict, predictor: &mut dyn Predictor, world: &World, stream
             all.extend_from_slice(&rows.values);
             return true;
         }
-        let mut text = Vec::new();
+        let mut text = header.take().unwrap_or_default().into_bytes();
         for (row, values) in rows.values.chunks_exact(width).enumerate() {
             if !values[0].is_nan() {
-                Csv::row(&items.item(first + row), &fields, values, &mut text);
+                Csv::row(&items.item(first + row), &fields, &class_names, values, &mut text);
             }
         }
         first += rows.values.len() / width;
@@ -189,6 +195,9 @@ fn run(arguments: &Predict, predictor: &mut dyn Predictor, world: &World, stream
             "{skipped} of {items} {unit}s cannot be used, the first of them here (see above); --skip-bad leaves such {unit}s out"
         );
         return Err(Error::data(path, message));
+    }
+    if let Some(header) = header {
+        early = print_part(&header).err();
     }
     Ok(early.map_or(Ended::Complete(all, skipped), Ended::Early))
 }

@@ -28,12 +28,16 @@ mod synthetic;
 mod table;
 mod text;
 
+pub use arrays::ArrayInputs;
 pub use augment::{Augment, View};
 pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
-pub use folder::{Checked, Fit, FolderSets, ImageFolder, Packed, open as open_folder, pack, read_image};
+pub use folder::{
+    Checked, Fit, FolderSets, ImageFolder, Packed, Picture, convert as convert_colour, open as open_folder,
+    pack, read_image, read_picture,
+};
 pub use idx::read_idx_images;
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{locate, open, open_dataset, refuse_directory};

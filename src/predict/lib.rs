@@ -20,7 +20,7 @@ mod samples;
 mod trained;
 
 pub use lines::LinePredictor;
-pub use predictor::{Field, Give, Item, Items, Predictor, Problem, Rows};
+pub use predictor::{Field, Give, Item, Items, Kind, Predictor, Problem, Rows};
 pub use preparation::Preparation;
 pub use samples::{Outputs, SamplePredictor};
 pub use trained::Trained;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::{Field, Give, Item, Items, Predictor, Rows, Trained};
+use crate::{Field, Give, Item, Items, Kind, Predictor, Rows, Trained};
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{END_OF_LINE, Vocabulary, read_text, tokenize};
 use ternflock_job::Text;
@@ -16,10 +16,10 @@ use ternflock_train::restore_network;
 const SORTED_BATCHES: usize = 16;
 
 const FIELDS: [Field; 4] = [
-    Field { name: "tokens", width: 1, is_integer: true },
-    Field { name: "unknown", width: 1, is_integer: true },
-    Field { name: "log_likelihood", width: 1, is_integer: false },
-    Field { name: "perplexity", width: 1, is_integer: false },
+    Field { name: "tokens", width: 1, kind: Kind::Count },
+    Field { name: "unknown", width: 1, kind: Kind::Count },
+    Field { name: "log_likelihood", width: 1, kind: Kind::Real },
+    Field { name: "perplexity", width: 1, kind: Kind::Real },
 ];
 
 /// A language model that reads lines. Each line is a text of its own: it follows the end of a line, and the network begins

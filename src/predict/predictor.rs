@@ -12,8 +12,19 @@ pub struct Field {
     pub name: &'static str,
     /// The number of values per row.
     pub width: usize,
-    /// Whether the values are whole numbers, below 2^24.
-    pub is_integer: bool,
+    /// What the values are.
+    pub kind: Kind,
+}
+
+/// The values of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Numbers.
+    Real,
+    /// Whole numbers, below 2^24.
+    Count,
+    /// The numbers of classes, which may have names.
+    Class,
 }
 
 /// The name of an item.
@@ -65,6 +76,11 @@ pub trait Predictor {
 
     /// The fields of a row.
     fn fields(&self) -> &[Field];
+
+    /// The names of the classes, by number; empty if they have none.
+    fn class_names(&self) -> &[String] {
+        &[]
+    }
 
     /// Computes the rows of the items `range` and passes them to `give` in their order, some at a time.
     ///

@@ -1,9 +1,9 @@
 //! From the numbers in a file to the input of a network, as in training.
 
 use crate::Trained;
-use crate::inputs::{Stored, Unit};
+use crate::inputs::{Reading, Stored, Unit};
 use ternflock_base::error::{Error, Result};
-use ternflock_data::{Augment, Images, View};
+use ternflock_data::{self as data, Augment, Fit, View};
 use ternflock_job as job;
 use ternflock_nn::Shape;
 
@@ -22,6 +22,11 @@ pub struct Preparation {
     std: Vec<f32>,
     /// The central part of an image, and its height and width; `None`: samples are used as they are.
     part: Option<(View, [usize; 2])>,
+    /// The normalisation that was measured on the training samples, and the names of the classes.
+    measured: data::Preparation,
+    fit: Option<Fit>,
+    axes: Option<job::Axes>,
+    predicts_values: bool,
 }
 
 impl Preparation {
@@ -31,13 +36,29 @@ impl Preparation {
     /// [`Error::Checkpoint`] if the job and the network do not fit.
     pub fn of(trained: &Trained) -> Result<Preparation> {
         let (data, input) = (&trained.job.data, trained.graph.input());
+        let measured = match trained.snapshot.preparation.as_str() {
+            "" => data::Preparation::default(),
+            text => data::Preparation::from_json(text).map_err(|reason| trained.refuse(reason))?,
+        };
+        if !measured.fits(input, trained.graph.output().elements()) {
+            return Err(trained.refuse("its preparation of data is for another network"));
+        }
         let plain = Preparation {
             input,
             stored: input,
-            full_scale: fact(trained, "full_scale").and_then(|scale| scale.parse().ok()).unwrap_or(255.0),
+            // Only images in bytes have a full scale.
+            full_scale: match data.arrays {
+                Some(_) => 1.0,
+                None => fact(trained, "full_scale").and_then(|scale| scale.parse().ok()).unwrap_or(255.0),
+            },
             mean: Vec::new(),
             std: Vec::new(),
             part: None,
+            measured,
+            fit: None,
+            axes: data.arrays.as_ref().and_then(|arrays| arrays.axes),
+            // As `TargetKind::described` says it.
+            predicts_values: fact(trained, "targets").is_some_and(|targets| targets.contains(" value")),
         };
         let Shape::Image { channels, height, width } = input else { return Ok(plain) };
         let [mean, std] = [(&data.mean, 0.0), (&data.std, 1.0)]
@@ -50,6 +71,8 @@ impl Preparation {
             )));
         }
         let stored = fact(trained, "shape").and_then(image).unwrap_or(input);
+        let fit = data.folder.as_ref().filter(|folder| folder.resize != job::Resize::None);
+        let fit = fit.zip(size(stored)).map(|(folder, size)| Fit { size, resize: folder.resize });
         let part = match &data.augment {
             Some(augment) => {
                 Some(central(stored, augment).map_err(|error| trained.refuse(error.to_string()))?)
@@ -63,12 +86,27 @@ impl Preparation {
                 input.described()
             )));
         }
-        Ok(Preparation { stored, mean, std, part, ..plain })
+        Ok(Preparation { stored, mean, std, part, fit, ..plain })
     }
 
-    /// The shape of a sample in a file.
-    pub fn stored(&self) -> Shape {
-        self.stored
+    /// How files are read.
+    pub fn reading(&self) -> Reading {
+        Reading { shape: self.stored, fit: self.fit, axes: self.axes }
+    }
+
+    /// Whether the network predicts values, not classes.
+    pub fn predicts_values(&self) -> bool {
+        self.predicts_values
+    }
+
+    /// The names of the classes, by number; empty if they have none.
+    pub fn class_names(&self) -> &[String] {
+        &self.measured.class_names
+    }
+
+    /// Turns `outputs` for normalised targets into values in the targets' own unit.
+    pub fn restore_targets(&self, outputs: &mut [f32]) {
+        self.measured.restore_targets(outputs);
     }
 
     /// The shape of a prepared sample.
@@ -94,14 +132,16 @@ impl Preparation {
             Unit::Whole => self.full_scale,
             Unit::Real => 1.0,
         };
+        let mut values: Vec<f32> = sample.values.iter().map(|value| value / scale).collect();
+        self.measured.normalise_inputs(self.stored, &mut values);
         let Shape::Image { channels, height, width } = self.stored else {
-            out.copy_from_slice(&sample.values);
+            out.copy_from_slice(&values);
             return Ok(());
         };
         let (View { top, left, .. }, [rows, columns]) = self.part.unwrap_or((View::WHOLE, [height, width]));
         for channel in 0..channels {
             let (mean, std) = (self.mean[channel], self.std[channel]);
-            let plane = &sample.values[channel * height * width..][..height * width];
+            let plane = &values[channel * height * width..][..height * width];
             let out = &mut out[channel * rows * columns..][..rows * columns];
             for (row, out) in out.chunks_exact_mut(columns).enumerate() {
                 let source = usize::try_from(top + row as isize).ok().filter(|&row| row < height);
@@ -111,7 +151,7 @@ impl Preparation {
                     // Padding is 0.
                     *out = source
                         .zip(across)
-                        .map_or(0.0, |(row, across)| (plane[row * width + across] / scale - mean) / std);
+                        .map_or(0.0, |(row, across)| (plane[row * width + across] - mean) / std);
                 }
             }
         }
@@ -126,7 +166,7 @@ fn fact<'a>(trained: &'a Trained, name: &str) -> Option<&'a str> {
     sets.filter_map(|facts| facts.get(name)).map(String::as_str).next()
 }
 
-/// The shape that [`Images::facts`] wrote.
+/// The shape of images that a fact states.
 fn image(text: &str) -> Option<Shape> {
     let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
     match sizes?[..] {
@@ -135,14 +175,20 @@ fn image(text: &str) -> Option<Shape> {
     }
 }
 
+/// The height and width of an image.
+fn size(shape: Shape) -> Option<[usize; 2]> {
+    match shape {
+        Shape::Image { height, width, .. } => Some([height, width]),
+        _ => None,
+    }
+}
+
 /// The part that evaluation shows of images of shape `stored`, and its height and width.
 fn central(stored: Shape, augment: &job::Augment) -> Result<(View, [usize; 2])> {
-    let Shape::Image { channels, height, width } = stored else {
+    let Shape::Image { height, width, .. } = stored else {
         return Err(Error::Usage(format!("its job crops {}", stored.described())));
     };
-    let (pixels, labels) = (Vec::new(), Vec::new());
-    let images = Images { channels, height, width, pixels, labels, classes: 0, full_scale: u8::MAX };
-    let augment = Augment::new(Some(augment), &images)?;
+    let augment = Augment::of_size(Some(augment), [height, width])?;
     Ok((augment.central(), [augment.height, augment.width]))
 }
 
@@ -172,6 +218,10 @@ mod tests {
             mean: vec![0.5, 0.25],
             std: vec![0.5, 2.0],
             part: Some(central(stored, &augment).unwrap()),
+            measured: data::Preparation::default(),
+            fit: None,
+            axes: None,
+            predicts_values: false,
         }
     }
 
@@ -181,7 +231,7 @@ mod tests {
         let pixels: Vec<u8> = (0..24).map(|at| at * 9).collect();
         for (unit, full_scale) in [(Unit::Byte, 255), (Unit::Whole, 16)] {
             for side in [2, 3, 5] {
-                let images = Images {
+                let images = data::Images {
                     channels: 2,
                     height: 3,
                     width: 4,
@@ -192,13 +242,13 @@ mod tests {
                 };
                 let augment = job::Augment { padding: 1, crop: Some(side), mirror: true };
                 let augment = Augment::new(Some(&augment), &images).unwrap();
-                let normalise = ternflock_data::Normalise { mean: vec![0.5, 0.25], std: vec![0.5, 2.0] };
-                let fill = ternflock_data::Fill::new(&images, Some(&normalise)).unwrap();
+                let normalise = data::Normalise { mean: vec![0.5, 0.25], std: vec![0.5, 2.0] };
+                let fill = data::Fill::new(&images, Some(&normalise)).unwrap();
                 let [mut expected, mut found] = [(); 2].map(|()| vec![f32::NAN; 2 * side * side]);
                 fill.pixels(&images, &[0], &augment, |_| augment.central(), &mut expected).unwrap();
                 let values = pixels.iter().map(|&pixel| f32::from(pixel)).collect();
                 let preparation = crop(side);
-                let sample = Stored { shape: preparation.stored(), unit, values };
+                let sample = Stored { shape: preparation.stored, unit, values };
                 preparation.prepare(&sample, &mut found).unwrap();
                 assert_eq!(found, expected, "{side}");
             }
@@ -210,7 +260,7 @@ mod tests {
         let preparation = crop(2);
         let mut values = vec![0.0; 24];
         values[17] = f32::NAN;
-        let mut sample = Stored { shape: preparation.stored(), unit: Unit::Real, values };
+        let mut sample = Stored { shape: preparation.stored, unit: Unit::Real, values };
         let refusal = |sample: &Stored| preparation.prepare(sample, &mut [0.0; 8]).unwrap_err();
         assert_eq!(refusal(&sample), "is NaN at channel 1, row 1, column 1");
         sample.shape = Shape::Image { channels: 1, height: 4, width: 3 };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::inputs::{Collection, Stored};
-use crate::{Field, Give, Items, Predictor, Preparation, Problem, Rows, Trained};
+use crate::{Field, Give, Items, Kind, Predictor, Preparation, Problem, Rows, Trained};
 use ternflock_base::error::{Error, Result};
 use ternflock_data::to_input;
 use ternflock_nn::layer::Mode;
@@ -50,12 +50,15 @@ impl SamplePredictor {
             let ends = trained.graph.output().described();
             return Err(trained.refuse(format!("its network ends in {ends}, not in a vector per sample")));
         };
-        let field = |name, width, is_integer| Field { name, width, is_integer };
+        let field = |name, width, kind| Field { name, width, kind };
         let (outputs, fields) = match outputs {
-            Outputs::Raw => (outputs, vec![field("output", classes, false)]),
+            Outputs::Raw => (outputs, vec![field("output", classes, Kind::Real)]),
             Outputs::Classes(top) => {
                 let top = top.min(classes);
-                (Outputs::Classes(top), vec![field("class", top, true), field("probability", top, false)])
+                (
+                    Outputs::Classes(top),
+                    vec![field("class", top, Kind::Class), field("probability", top, Kind::Real)],
+                )
             }
         };
         let network = restore_network(&trained.path, &trained.snapshot, execution)?;
@@ -97,6 +100,10 @@ impl Predictor for SamplePredictor {
         &self.fields
     }
 
+    fn class_names(&self) -> &[String] {
+        self.preparation.class_names()
+    }
+
     fn run(&mut self, range: Range<usize>, give: Give) -> Result<()> {
         let (capacity, width) = (self.network.capacity(), self.width());
         for first in range.clone().step_by(capacity) {
@@ -117,7 +124,10 @@ impl Predictor for SamplePredictor {
             for (item, outputs) in batch.zip(outputs.chunks_exact(classes)) {
                 let start = values.len();
                 match self.outputs {
-                    Outputs::Raw => values.extend_from_slice(outputs),
+                    Outputs::Raw => {
+                        values.extend_from_slice(outputs);
+                        self.preparation.restore_targets(&mut values[start..]);
+                    }
                     Outputs::Classes(top) => most_likely(outputs, top, &mut self.order, &mut values),
                 }
                 if problem.next_if(|problem| problem.item == item).is_some() {

@@ -12,7 +12,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::io::write_output;
 use ternflock_base::text::noun_for;
 use ternflock_predict::formats::{Csv, Format, Table};
-use ternflock_predict::{Items, Predictor};
+use ternflock_predict::{Items, Kind, Predictor};
 use ternflock_report::json::to_value;
 
 /// The rows of all items, on rank 0.
@@ -47,7 +47,8 @@ impl<'a> Predicted<'a> {
             from += width;
         }
         values.truncate(to);
-        let table = Table { items: good, unit: items.unit(), fields, values };
+        let class_names = predictor.class_names();
+        let table = Table { items: good, unit: items.unit(), fields, class_names, values };
         Predicted { items, table, step, skipped, seconds }
     }
 
@@ -67,7 +68,7 @@ impl<'a> Predicted<'a> {
         let Some(path) = &arguments.output else {
             let mut text = Csv::header(self.table.unit, self.table.fields).into_bytes();
             for (item, values) in self.rows() {
-                Csv::row(item, self.table.fields, values, &mut text);
+                Csv::row(item, self.table.fields, self.table.class_names, values, &mut text);
             }
             return print(&String::from_utf8_lossy(&text));
         };
@@ -115,9 +116,11 @@ impl<'a> Predicted<'a> {
         for field in self.table.fields {
             let (own, others) = rest.split_at(field.width);
             rest = others;
-            let value = |&value: &f32| match field.is_integer {
-                true => json!(value as u64),
-                false => to_value(&value),
+            let name = |value: f32| self.table.class_names.get(value as usize);
+            let value = |&value: &f32| match field.kind {
+                Kind::Class => name(value).map_or_else(|| json!(value as u64), |name| json!(name)),
+                Kind::Count => json!(value as u64),
+                Kind::Real => to_value(&value),
             };
             let value = if field.width == 1 { value(&own[0]) } else { own.iter().map(value).collect() };
             object.insert(field.name.into(), value);

@@ -9,16 +9,20 @@
 //! - `layout`: the meaning of the dimensions, and the order in which a network expects them
 //! - `targets`: classes or values
 //! - `samples`: inputs and targets together
+//! - `inputs`: inputs alone
 
 mod array;
 mod element;
 mod hdf5;
+mod inputs;
 mod joined;
 mod layout;
 mod npy;
 mod npz;
 mod samples;
 mod targets;
+
+pub use inputs::ArrayInputs;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -23,7 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-pub use check::Checked;
+pub use check::{Checked, read_picture};
+pub use colour::convert;
+pub use decode::Picture;
 pub use fit::Fit;
 use listing::{Listing, directories};
 pub use pack::{Packed, pack};

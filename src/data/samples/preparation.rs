@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::prepared::Prepared;
-use super::scale::measure;
+use super::scale::{features, measure};
 use super::{Samples, Scale, Selection};
 use crate::table::Encoding;
 use ternflock_base::error::Result;
 use ternflock_job::{Normalisation, SampleSettings};
-use ternflock_nn::TargetKind;
+use ternflock_nn::{Shape, TargetKind};
 
 /// How samples are prepared. A source fills in what it determines itself, such as the names of classes; the rest is
 /// measured on the training split.
@@ -56,6 +56,24 @@ impl Preparation {
         let Selection { samples, numbers } = selection;
         let prepared: Arc<dyn Samples> = Arc::new(Prepared::new(samples, self)?);
         Ok(Selection { samples: prepared, numbers })
+    }
+
+    /// Whether it is for inputs of `shape` and for `outputs` values to predict.
+    pub fn fits(&self, shape: Shape, outputs: usize) -> bool {
+        let fits = |scale: &Option<Scale>, count: usize| {
+            scale.as_ref().is_none_or(|scale| scale.mean.len() == count && scale.std.len() == count)
+        };
+        fits(&self.inputs, features(shape).0) && fits(&self.targets, outputs)
+    }
+
+    /// Normalises `inputs`, samples of `shape` one after another.
+    pub fn normalise_inputs(&self, shape: Shape, inputs: &mut [f32]) {
+        self.inputs.iter().for_each(|scale| scale.apply(features(shape).1, inputs));
+    }
+
+    /// Turns `outputs` for normalised targets, one sample after another, into values in the targets' own unit.
+    pub fn restore_targets(&self, outputs: &mut [f32]) {
+        self.targets.iter().for_each(|scale| scale.undo(outputs));
     }
 
     /// The text that a checkpoint holds.

@@ -38,6 +38,17 @@ impl Scale {
     }
 }
 
+impl Scale {
+    /// The inverse of normalising `values`, in which the features of a sample follow each other.
+    pub(super) fn undo(&self, values: &mut [f32]) {
+        for sample in values.chunks_exact_mut(self.mean.len()) {
+            for (value, (mean, std)) in sample.iter_mut().zip(self.mean.iter().zip(&self.std)) {
+                *value = (f64::from(*value) * std + mean) as f32;
+            }
+        }
+    }
+}
+
 /// The number of channels or features of samples of `shape`, and how many values of one follow each other.
 pub(super) fn features(shape: Shape) -> (usize, usize) {
     match shape {

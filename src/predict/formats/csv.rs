@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use super::{Format, Table};
-use crate::{Field, Item};
+use crate::{Field, Item, Kind};
 
 /// A table of comma-separated values with a header. A path is written as its bytes; where it has a comma, a quote or a
 /// line end, it is quoted.
@@ -23,7 +23,7 @@ impl Format for Csv {
         let mut out = Csv::header(table.unit, table.fields).into_bytes();
         let width: usize = table.fields.iter().map(|field| field.width).sum();
         for (item, values) in table.items.iter().zip(table.values.chunks_exact(width.max(1))) {
-            Csv::row(item, table.fields, values, &mut out);
+            Csv::row(item, table.fields, table.class_names, values, &mut out);
         }
         Ok(out)
     }
@@ -44,8 +44,9 @@ impl Csv {
         out
     }
 
-    /// Appends the line of `item`, whose row is `values`, to `out`.
-    pub fn row(item: &Item, fields: &[Field], values: &[f32], out: &mut Vec<u8>) {
+    /// Appends the line of `item`, whose row is `values`, to `out`. A class is called by its name in `class_names`, if it has
+    /// one.
+    pub fn row(item: &Item, fields: &[Field], class_names: &[String], values: &[f32], out: &mut Vec<u8>) {
         quoted(item.path.as_os_str().as_bytes(), out);
         out.push(b',');
         // Writing to memory does not fail.
@@ -59,8 +60,15 @@ impl Csv {
             .collect();
         for (field, number) in order(fields) {
             let at = fields.iter().position(|other| other == field).unwrap_or_default();
-            // The shortest text that is read back as the same number.
-            let _ = write!(out, ",{}", values[firsts[at] + number]);
+            let value = values[firsts[at] + number];
+            match class_names.get(value as usize).filter(|_| field.kind == Kind::Class) {
+                Some(name) => {
+                    out.push(b',');
+                    quoted(name.as_bytes(), out);
+                }
+                // The shortest text that is read back as the same number.
+                None => _ = write!(out, ",{value}"),
+            }
         }
         out.push(b'\n');
     }

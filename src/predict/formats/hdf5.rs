@@ -6,12 +6,14 @@ use std::io::Seek;
 use hdf5::types::VarLenUnicode;
 
 use super::{Format, Table};
+use crate::Kind;
 use ternflock_base::io::read_start;
 use ternflock_checkpoint::in_memory;
 
 /// A file with one dataset per field: `[N]`, or `[N, K]` for K values; int64 or float32. The dataset `input` has the files
 /// as texts in UTF-8 (bytes that are not are replaced), and the number of an item in its file is in a dataset with the name
 /// of the unit, -1 if the file is one item.
+/// If classes have names, they are in `class_names` by number.
 pub struct Hdf5;
 
 impl Format for Hdf5 {
@@ -32,20 +34,26 @@ impl Format for Hdf5 {
 
 fn contents(file: &hdf5::File, table: &Table) -> hdf5::Result<()> {
     let count = table.items.len();
-    let name = |path: &std::path::Path| {
-        let text: Result<VarLenUnicode, _> = path.to_string_lossy().parse();
+    let text = |text: &str| {
+        let text: Result<VarLenUnicode, _> = text.parse();
         text.map_err(|error| hdf5::Error::Internal(error.to_string()))
     };
-    let names = table.items.iter().map(|item| name(item.path)).collect::<hdf5::Result<Vec<_>>>()?;
-    write(file, "input", &[count], &names)?;
+    let paths = table.items.iter().map(|item| text(&item.path.to_string_lossy()));
+    write(file, "input", &[count], &paths.collect::<hdf5::Result<Vec<_>>>()?)?;
+    if !table.class_names.is_empty() {
+        let names = table.class_names.iter().map(|name| text(name)).collect::<hdf5::Result<Vec<_>>>()?;
+        write(file, "class_names", &[names.len()], &names)?;
+    }
     let numbers = table.items.iter().map(|item| item.number.map_or(-1, |number| number as i64));
     write(file, table.unit, &[count], &numbers.collect::<Vec<i64>>())?;
     for (number, field) in table.fields.iter().enumerate() {
         let shape = if field.width == 1 { vec![count] } else { vec![count, field.width] };
         let values = table.column(number).flatten();
-        match field.is_integer {
-            true => write(file, field.name, &shape, &values.map(|&value| value as i64).collect::<Vec<_>>())?,
-            false => write(file, field.name, &shape, &values.copied().collect::<Vec<f32>>())?,
+        match field.kind {
+            Kind::Count | Kind::Class => {
+                write(file, field.name, &shape, &values.map(|&value| value as i64).collect::<Vec<_>>())?
+            }
+            Kind::Real => write(file, field.name, &shape, &values.copied().collect::<Vec<f32>>())?,
         }
     }
     Ok(())

@@ -20,6 +20,8 @@ pub struct Table<'a> {
     pub unit: &'a str,
     /// The fields of a row.
     pub fields: &'a [Field],
+    /// The names of the classes, by number; empty if they have none.
+    pub class_names: &'a [String],
     /// The values, row by row.
     pub values: Vec<f32>,
 }

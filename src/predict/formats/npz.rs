@@ -8,9 +8,11 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::{Format, Table};
+use crate::Kind;
 
 /// An archive with one array per field: `[N]`, or `[N, K]` for K values; int64 or float32. The array `input` has the files
 /// as bytes, and the number of an item in its file is in an array with the name of the unit, -1 if the file is one item.
+/// If classes have names, they are in `class_names` by number, as UTF-8.
 pub struct Npz;
 
 impl Format for Npz {
@@ -34,26 +36,23 @@ impl Format for Npz {
             archive.write_all(&content).map_err(|error| error.to_string())
         };
         let count = table.items.len();
-        let names: Vec<&[u8]> = table.items.iter().map(|item| item.path.as_os_str().as_bytes()).collect();
-        let longest = names.iter().map(|name| name.len()).max().unwrap_or(0).max(1);
-        let mut content = header(&format!("|S{longest}"), &[count])?;
-        for name in names {
-            // NumPy ignores NUL bytes at the end of a text, and a path has none.
-            content.extend_from_slice(name);
-            content.extend(std::iter::repeat_n(0, longest - name.len()));
+        let paths: Vec<&[u8]> = table.items.iter().map(|item| item.path.as_os_str().as_bytes()).collect();
+        put("input", texts(&paths)?)?;
+        if !table.class_names.is_empty() {
+            let names: Vec<&[u8]> = table.class_names.iter().map(|name| name.as_bytes()).collect();
+            put("class_names", texts(&names)?)?;
         }
-        put("input", content)?;
         let numbers = table.items.iter().map(|item| item.number.map_or(-1, |number| number as i64));
         put(table.unit, [header("<i8", &[count])?, numbers.flat_map(i64::to_le_bytes).collect()].concat())?;
         for (number, field) in table.fields.iter().enumerate() {
             let shape = if field.width == 1 { vec![count] } else { vec![count, field.width] };
             let values = table.column(number).flatten();
-            let content = match field.is_integer {
-                true => {
+            let content = match field.kind {
+                Kind::Count | Kind::Class => {
                     let bytes = values.flat_map(|&value| (value as i64).to_le_bytes());
                     [header("<i8", &shape)?, bytes.collect()].concat()
                 }
-                false => {
+                Kind::Real => {
                     let bytes = values.flat_map(|value| value.to_le_bytes());
                     [header("<f4", &shape)?, bytes.collect()].concat()
                 }
@@ -62,6 +61,18 @@ impl Format for Npz {
         }
         Ok(archive.finish().map_err(|error| error.to_string())?.into_inner())
     }
+}
+
+/// An array of `texts` as bytes of equal length, as NumPy stores them: NUL bytes at the end do not count, and paths and
+/// names have none.
+fn texts(texts: &[&[u8]]) -> Result<Vec<u8>, String> {
+    let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
+    let mut content = header(&format!("|S{longest}"), &[texts.len()])?;
+    for text in texts {
+        content.extend_from_slice(text);
+        content.extend(std::iter::repeat_n(0, longest - text.len()));
+    }
+    Ok(content)
 }
 
 /// The header of a row-major array. It is padded so that the elements start at a multiple of 64 bytes.

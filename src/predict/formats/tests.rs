@@ -5,16 +5,17 @@ use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
 
 use super::*;
+use crate::Kind;
 
 const FIELDS: [Field; 2] = [
-    Field { name: "class", width: 2, is_integer: true },
-    Field { name: "probability", width: 2, is_integer: false },
+    Field { name: "class", width: 2, kind: Kind::Class },
+    Field { name: "probability", width: 2, kind: Kind::Real },
 ];
 
 fn table() -> Table<'static> {
     let item = |path: &'static [u8], number| Item { path: Path::new(OsStr::from_bytes(path)), number };
     let items = vec![item(b"a b.png", None), item(b"c,\"\xff\n.npy", Some(7))];
-    Table { items, unit: "sample", fields: &FIELDS, values: VALUES.to_vec() }
+    Table { items, unit: "sample", fields: &FIELDS, class_names: &[], values: VALUES.to_vec() }
 }
 
 const VALUES: [f32; 8] = [3.0, 0.0, 0.75, 0.25, 12.0, 3.0, 0.5, 0.1];
@@ -25,6 +26,9 @@ fn a_csv_table_keeps_paths_and_numbers() {
         a b.png,,3,0.75,0,0.25\n\
         \"c,\"\"\xff\n.npy\",7,12,0.5,3,0.1\n";
     assert_eq!(Csv.encode(&table()).unwrap(), expected);
+    let names: Vec<String> = (0..13).map(|class| format!("no. {class}, \"{class}\"")).collect();
+    let named = Csv.encode(&Table { class_names: &names, ..table() }).unwrap();
+    assert!(String::from_utf8_lossy(&named).contains("\na b.png,,\"no. 3, \"\"3\"\"\",0.75,\"no. 0,"));
     let one = Field { width: 1, ..FIELDS[0] };
     assert_eq!(Csv::header("line", &[one]), "input,line,class\n");
 }

@@ -1,14 +1,15 @@
 //! All samples of the files and folders that a user names, in order.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::array::ArrayFile;
 use super::idx::IdxImages;
 use super::picture::{self, PictureFile};
-use super::{Inputs, Stored};
+use super::{Inputs, Reading, Stored};
 use crate::{Item, Items};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{open_regular, read_start};
-use ternflock_nn::Shape;
 
 /// Samples in files, numbered across them.
 pub struct Collection {
@@ -18,22 +19,21 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// The samples in `paths`, for a network that reads samples of shape `input`. The content of a file decides its format.
+    /// The samples in `paths`, read as `how` says. The content of a file decides its format.
     /// Of a folder, these are the PNG and JPEG images in it and in its sub-folders, sorted by their paths.
     ///
     /// # Errors
     /// [`Error::Data`] if a file cannot be read or has no known format.
-    pub fn open(paths: &[PathBuf], input: Shape) -> Result<Collection> {
+    pub fn open(paths: &[PathBuf], how: &Reading) -> Result<Collection> {
         let (mut files, mut starts): (Vec<Box<dyn Inputs>>, _) = (Vec::new(), vec![0]);
-        let channels = input.units();
         for path in paths {
             match path.is_dir() {
                 true => {
                     for path in picture::in_folder(path)? {
-                        files.push(Box::new(PictureFile::new(path, channels)));
+                        files.push(Box::new(PictureFile::new(path, how)));
                     }
                 }
-                false => files.push(open(path, channels)?),
+                false => files.push(open(path, how)?),
             }
         }
         for file in &files {
@@ -76,19 +76,27 @@ impl Items for Collection {
 /// The number of first bytes that tell formats apart.
 const MAGIC: u64 = 8;
 
-/// Opens one file. Pictures get `channels` channels.
-fn open(path: &Path, channels: usize) -> Result<Box<dyn Inputs>> {
+/// Opens one file.
+fn open(path: &Path, how: &Reading) -> Result<Box<dyn Inputs>> {
+    // A dataset in an HDF5 file.
+    if !path.exists() && path.as_os_str().as_bytes().windows(2).any(|pair| pair == b":/") {
+        return Ok(Box::new(ArrayFile::open(path, how)?));
+    }
     let unreadable = |error: std::io::Error| Error::data(path, format!("cannot be read: {error}"));
     let start = open_regular(path).and_then(|file| read_start(file, MAGIC)).map_err(unreadable)?;
     match start[..] {
         [0, 0, 8, 3, ..] | [0x1f, 0x8b, ..] => Ok(Box::new(IdxImages::open(path)?)),
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
-            Ok(Box::new(PictureFile::new(path.into(), channels)))
+            Ok(Box::new(PictureFile::new(path.into(), how)))
+        }
+        [0x93, b'N', b'U', b'M', ..] => Ok(Box::new(ArrayFile::open(path, how)?)),
+        [0x89, b'H', b'D', b'F', ..] => {
+            Err(Error::data(path, "is an HDF5 file: name a dataset in it, such as `file.h5:/inputs`"))
         }
         [] => Err(Error::data(path, "is empty")),
         _ => Err(Error::data(
             path,
-            "has no format that is known here: use PNG or JPEG images, a folder of them, or IDX files of images",
+            "has no format that is known here: use PNG or JPEG images, a folder of them, IDX files of images, NumPy files (.npy) or `file.h5:/dataset`",
         )),
     }
 }

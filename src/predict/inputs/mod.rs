@@ -1,8 +1,8 @@
 //! Samples without targets, in files of several formats. A new format is a type that implements [`Inputs`], and a line in
 //! [`Collection::open`].
 
+mod array;
 mod collection;
-mod decode;
 mod idx;
 mod picture;
 
@@ -10,6 +10,8 @@ pub use collection::Collection;
 
 use std::path::Path;
 
+use ternflock_data::Fit;
+use ternflock_job::Axes;
 use ternflock_nn::Shape;
 
 /// A sample as it is in a file.
@@ -27,6 +29,17 @@ impl Default for Stored {
     fn default() -> Stored {
         Stored { shape: Shape::Vector { features: 0 }, unit: Unit::Real, values: Vec::new() }
     }
+}
+
+/// How files are read for a network.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The shape of a sample in a file.
+    pub shape: Shape,
+    /// How pictures get their size; `None`: pictures of another size are refused.
+    pub fit: Option<Fit>,
+    /// The meaning of the dimensions of an array; `None`: their number decides.
+    pub axes: Option<Axes>,
 }
 
 /// The unit of the values in a file, before mean and standard deviation are applied.

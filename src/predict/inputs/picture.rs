@@ -4,32 +4,27 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::decode::{Picture, decode};
-use super::{Inputs, Stored, Unit};
+use super::{Inputs, Reading, Stored, Unit};
 use ternflock_base::error::{Error, Result};
-use ternflock_base::io::read_bytes;
+use ternflock_data::{Fit, Picture, convert_colour, read_picture};
+use ternflock_job::Colour;
 use ternflock_nn::Shape;
-
-/// The largest file that is read.
-const MOST_BYTES: u64 = 1 << 30;
 
 /// The extensions of the images in a folder.
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// The weights of red, green and blue in 2^-16 (ITU-R 601-2), as in Pillow.
-const LUMA: [u32; 3] = [19_595, 38_470, 7_471];
-
 /// An image file, which is decoded when it is read.
 pub struct PictureFile {
     path: PathBuf,
-    /// C: 1 for grey, 3 for colour.
-    channels: usize,
+    colour: Colour,
+    fit: Option<Fit>,
 }
 
 impl PictureFile {
-    /// The file at `path`, as an image of `channels` channels.
-    pub fn new(path: PathBuf, channels: usize) -> PictureFile {
-        PictureFile { path, channels }
+    /// The file at `path`, read as `how` says: grey for one channel, otherwise in colour.
+    pub fn new(path: PathBuf, how: &Reading) -> PictureFile {
+        let colour = if how.shape.units() == 1 { Colour::Grey } else { Colour::Rgb };
+        PictureFile { path, colour, fit: how.fit }
     }
 }
 
@@ -47,36 +42,26 @@ impl Inputs for PictureFile {
     }
 
     fn read(&self, _number: usize, sample: &mut Stored) -> std::result::Result<(), String> {
-        let bytes = read_bytes(&self.path, MOST_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
-        store(&decode(&bytes)?, self.channels, sample);
+        let picture = convert_colour(read_picture(&self.path)?, self.colour);
+        let picture = match self.fit {
+            Some(fit) => fit.apply(picture)?,
+            None => picture,
+        };
+        store(&picture, sample);
         Ok(())
     }
 }
 
-/// Writes `picture` to `sample`, with `channels` channels if it can be converted: grey to colour or back, as Pillow's
-/// `convert` does.
-fn store(picture: &Picture, channels: usize, sample: &mut Stored) {
-    let Picture { height, width, channels: own, ref pixels } = *picture;
-    let channels = if matches!((own, channels), (1, 3) | (3, 1)) { channels } else { own };
+/// Writes `picture` to `sample`: from `[H, W, C]` to `[C, H, W]`.
+fn store(picture: &Picture, sample: &mut Stored) {
+    let Picture { height, width, channels, ref pixels } = *picture;
     sample.shape = Shape::Image { channels, height, width };
     sample.unit = Unit::Byte;
     sample.values.clear();
-    match (own, channels) {
-        (3, 1) => sample.values.extend(pixels.as_chunks::<3>().0.iter().map(luma)),
-        // From `[H, W, C]` to `[C, H, W]`; a grey picture has all its channels in one.
-        _ => {
-            for channel in 0..channels {
-                let values = pixels.iter().skip(channel % own).step_by(own);
-                sample.values.extend(values.map(|&pixel| f32::from(pixel)));
-            }
-        }
+    for channel in 0..channels {
+        let values = pixels.iter().skip(channel).step_by(channels);
+        sample.values.extend(values.map(|&pixel| f32::from(pixel)));
     }
-}
-
-fn luma(pixel: &[u8; 3]) -> f32 {
-    let sum: u32 = pixel.iter().zip(LUMA).map(|(&value, weight)| u32::from(value) * weight).sum();
-    // A byte, rounded.
-    ((sum + 0x8000) >> 16) as f32
 }
 
 /// The PNG and JPEG files in `folder` and in its sub-folders, sorted by their paths. Hidden ones are left out.
@@ -113,27 +98,14 @@ fn is_image(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn stored(picture: &Picture, channels: usize) -> Stored {
-        let mut sample = Stored::default();
-        store(picture, channels, &mut sample);
-        sample
-    }
-
     #[test]
-    fn channels_are_planes_in_the_colours_of_the_network() {
-        let pixels = vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 7, 7, 7];
-        let colour = Picture { height: 2, width: 2, channels: 3, pixels };
-        let sample = stored(&colour, 3);
+    fn channels_become_planes() {
+        let pixels = vec![255, 0, 1, 2, 254, 3, 4, 5, 253, 7, 8, 9];
+        let mut sample = Stored::default();
+        store(&Picture { height: 2, width: 2, channels: 3, pixels }, &mut sample);
         assert_eq!(sample.shape, Shape::Image { channels: 3, height: 2, width: 2 });
-        let planes = [255.0, 0.0, 0.0, 7.0, 0.0, 255.0, 0.0, 7.0, 0.0, 0.0, 255.0, 7.0];
+        let planes = [255.0, 2.0, 4.0, 7.0, 0.0, 254.0, 5.0, 8.0, 1.0, 3.0, 253.0, 9.0];
         assert_eq!((sample.unit, &sample.values[..]), (Unit::Byte, &planes[..]));
-        // The values of Pillow for pure red, green and blue.
-        assert_eq!(stored(&colour, 1).values, [76.0, 150.0, 29.0, 7.0]);
-        let grey = Picture { height: 1, width: 2, channels: 1, pixels: vec![3, 9] };
-        assert_eq!(stored(&grey, 3).values, [3.0, 9.0, 3.0, 9.0, 3.0, 9.0]);
-        assert_eq!(stored(&grey, 1).values, [3.0, 9.0]);
-        // Another number of channels stays, and is then refused with its shape.
-        assert_eq!(stored(&colour, 4).shape, sample.shape);
     }
 
     #[test]
@@ -158,7 +130,9 @@ mod tests {
         encoder.set_color(png::ColorType::Rgba);
         encoder.write_header().unwrap().write_image_data(&[1, 2, 3, 0, 4, 5, 6, 255]).unwrap();
         fs::write(&path, &bytes).unwrap();
-        let file = PictureFile::new(path.clone(), 3);
+        let shape = Shape::Image { channels: 3, height: 1, width: 2 };
+        let how = Reading { shape, fit: None, axes: None };
+        let file = PictureFile::new(path.clone(), &how);
         let mut sample = Stored::default();
         file.read(0, &mut sample).unwrap();
         assert_eq!(sample.values, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
@@ -172,6 +146,6 @@ mod tests {
             assert!(message.contains(reason), "{message}");
         }
         fs::remove_file(&path).unwrap();
-        assert!(file.read(0, &mut sample).unwrap_err().contains("cannot be read"));
+        assert!(file.read(0, &mut sample).unwrap_err().contains("No such file"));
     }
 }

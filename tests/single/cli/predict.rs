@@ -237,6 +237,89 @@ fn images_are_prepared_as_in_training() {
     assert_eq!(measured["correct"], correct);
 }
 
+/// The bytes of a NumPy file.
+fn npy(descr: &str, shape: &str, bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let text = format!("{text:<117}\n");
+    [b"\x93NUMPY\x01\x00\x76\x00".to_vec(), text.into_bytes(), bytes.into_iter().collect()].concat()
+}
+
+/// Values are predicted in their own unit, whatever the normalisation of training was, from arrays of any type.
+#[test]
+fn a_regression_predicts_values_from_arrays() {
+    let place = Place::new(PROGRAM);
+    let x: Vec<f64> = (0..240).map(|at| f64::from(at * 7919 % 240) / 10.0 - 5.0).collect();
+    let y: Vec<f64> = x.chunks(3).map(|x| 20.0 * x[0] - 10.0 * x[1] + 500.0).collect();
+    place.write("x.npy", npy(">f8", "80, 3", x.iter().flat_map(|x| x.to_be_bytes())));
+    place.write("y.npy", npy("<f4", "80, 1", y.iter().flat_map(|y| (*y as f32).to_le_bytes())));
+    place.write(
+        "line.toml",
+        "[data]\ndataset = \"npy\"\ninputs = \"x.npy\"\ntargets = \"y.npy\"\n[train]\nsteps = 400\nglobal_batch = 16\n\
+         eval_every = 0\n[optimizer]\nlearning_rate = 0.1\n[[model.layers]]\nname = \"values\"\ntype = \"linear\"\nunits = 1\n",
+    );
+    place.run("train line.toml --run-dir run").ended(0);
+    let run = |line: &str| place.run(&format!("predict run/checkpoints/step-0000000400.h5 {line}"));
+    let read = run("x.npy --json").json();
+    let rows = read["predictions"].as_array().unwrap();
+    assert_eq!(rows.len(), 80);
+    for (row, expected) in rows.iter().zip(&y) {
+        let output = row["output"].as_f64().unwrap();
+        assert!((output - expected).abs() < 1.0, "{output} {expected}");
+    }
+    assert!(run("x.npy").ended(0).out.starts_with("input,sample,output\nx.npy,0,"));
+    // The same numbers in an HDF5 file.
+    let file = hdf5::File::create(place.path("x.h5")).unwrap();
+    let dataset = file.new_dataset::<f32>().shape([80, 3]).create("x").unwrap();
+    dataset.write_raw(&x.iter().map(|&x| x as f32).collect::<Vec<_>>()).unwrap();
+    drop((dataset, file));
+    let other = run("x.h5:/x --json").json();
+    for (row, other) in rows.iter().zip(other["predictions"].as_array().unwrap()) {
+        assert_eq!((&other["input"], &other["output"]), (&"x.h5:/x".into(), &row["output"]));
+    }
+    run("x.npy --top 2").refused(2, &["--top is for classes"]);
+    run("x.h5").refused(3, &["x.h5: is an HDF5 file", "file.h5:/inputs"]);
+    run("x.h5:/y").refused(3, &["x.h5:/y"]);
+    run("y.npy").refused(3, &["[80, 1] holds vectors of 1; the network was trained on vectors of 3"]);
+    let mut holes = x.clone();
+    holes[4] = f64::NAN;
+    place.write("holes.npy", npy("<f8", "80, 3", holes.iter().flat_map(|x| x.to_le_bytes())));
+    run("holes.npy").refused(3, &["holes.npy: sample 1 is NaN at feature 1", "1 of 80 samples"]);
+    assert_eq!(run("holes.npy --skip-bad").ended(0).out.lines().count(), 80);
+}
+
+/// The classes of a folder have names, and its pictures are resized as in training.
+#[test]
+fn classes_of_a_folder_are_called_by_their_names() {
+    let place = Place::new(PROGRAM);
+    let png = |side: u32, grey: u8| {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, side, side);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(&vec![grey; (side * side) as usize]).unwrap();
+        bytes
+    };
+    for number in 0..20_u8 {
+        place.write(&format!("photos/black, dark/{number}.png"), png(8, number));
+        place.write(&format!("photos/white/{number}.png"), png(8, 230 + number));
+    }
+    let job = place
+        .read("tiny.toml")
+        .replace("\"digits\"", "\"folder\"\ndir = \"photos\"\nsize = [8, 8]\nresize = \"crop\"");
+    place.write(
+        "folder.toml",
+        job.replace("units = 10", "units = \"classes\"").replace("global_batch = 32", "global_batch = 8"),
+    );
+    place.run("train folder.toml --run-dir run").ended(0);
+    place.write("new/dark.png", png(40, 9));
+    place.write("new/light.png", png(9, 250));
+    let out = place.run(&format!("predict {CHECKPOINT} new")).ended(0).out;
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[1].starts_with("new/dark.png,,\"black, dark\","), "{out}");
+    assert!(lines[2].starts_with("new/light.png,,white,"), "{out}");
+    let read = place.run(&format!("predict {CHECKPOINT} new --top 2 --json")).json();
+    assert_eq!(read["predictions"][1]["class"], json!(["white", "black, dark"]));
+}
+
 /// A language model judges lines; the whole text judged by `eval` has the same tokens, but other beginnings.
 #[test]
 fn lines_of_a_text_are_judged() {
