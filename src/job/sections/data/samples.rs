@@ -69,7 +69,7 @@ const NORMALISE: Key<Normalisation> = Key::new(
 const NORMALISE_TARGETS: Key<Normalisation> = Key::new(
     "normalise_targets",
     Given(|| Normalisation::Standard),
-    "the same for targets that are values. It does not change classes.",
+    "the same for target values. Classes are never normalised.",
 )
 .of(SAMPLES);
 
