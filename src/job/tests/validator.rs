@@ -33,6 +33,9 @@ fn keeps(value: &Json, keyword: &str, wanted: &Json, schema: &Map<String, Json>)
         "minLength" => {
             value.as_str().is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().unwrap())
         }
+        "maxLength" => {
+            value.as_str().is_none_or(|text| text.chars().count() as u64 <= wanted.as_u64().unwrap())
+        }
         "minItems" => length(|length, least| length >= least),
         "maxItems" => length(|length, most| length <= most),
         "uniqueItems" => value.as_array().is_none_or(|entries| {

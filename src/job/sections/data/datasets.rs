@@ -92,7 +92,7 @@ pub(super) const IMAGES: Of =
 
 /// The datasets whose training images may vary. Samples of other shapes are refused when they are opened.
 pub(super) const VARIED: Of = Of {
-    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, FOLDER],
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, NPZ, FOLDER],
     called: "images",
 };
 

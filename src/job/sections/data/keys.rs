@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::datasets::{CSV, DATASETS, FOLDER, HDF5, IDX, IMAGES, NPY, TEXT};
+use super::datasets::{CSV, DATASETS, FOLDER, HDF5, IDX, IMAGES, NPY, NPZ, TEXT};
 use super::{arrays, augment, csv, folder, idx, samples, split, synthetic, synthetic_text, text, windows};
 use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
 
@@ -40,7 +40,7 @@ pub(super) const BASE_DIR: Key<PathBuf, Absent> = Key::new(
     Absent("the current directory"),
     "the directory that the relative paths of this section start from.",
 )
-.of(Of { kinds: &[HDF5, NPY, CSV], called: "arrays and tables in your own files" });
+.of(Of { kinds: &[HDF5, NPY, NPZ, CSV], called: "arrays and tables in your own files" });
 
 const IN_A_DIRECTORY: &str = "datasets in a directory";
 

@@ -80,7 +80,6 @@ pub fn register() -> Result<()> {
     register_layer::<Softsign>("softsign")
 }
 
-#[allow(dead_code, reason = "the test of this example calls `register`")]
 fn main() -> ExitCode {
     match register() {
         Ok(()) => ternflock::cli::main(),
@@ -90,3 +89,6 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,11 @@
-//! The examples of programs that add parts of their own to this library.
+//! The layer in jobs, in training and in checkpoints.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
-
-#[path = "../../../examples/own_layer.rs"]
-mod own_layer;
 
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use super::{Softsign, register};
 use ternflock::checkpoint::load;
 use ternflock::nn::{Graph, Shape};
 use ternflock::report::Summary;
@@ -28,7 +26,7 @@ fn train(job: &str, directory: &Path) -> Summary {
 /// Trained, stored, read back, and with the same outputs.
 #[test]
 fn a_layer_of_ones_own_is_used_like_the_others() {
-    own_layer::register().unwrap();
+    register().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let layers = "[[model.layers]]\ntype = 'linear'\nunits = 40\n[[model.layers]]\ntype = 'softsign'\ns = 0.5\n\
                   [[model.layers]]\ntype = 'linear'\nunits = 'classes'\n";
@@ -47,9 +45,9 @@ fn a_layer_of_ones_own_is_used_like_the_others() {
     assert_eq!(graph.output(), Shape::Vector { features: 10 });
     restore_network(&path, &snapshot, ternflock::nn::Execution::float32(1)).unwrap();
 
-    let again = ternflock::nn::register_layer::<own_layer::Softsign>("softsign").unwrap_err().to_string();
+    let again = ternflock::nn::register_layer::<Softsign>("softsign").unwrap_err().to_string();
     assert!(again.contains("a layer of type `softsign` already"), "{again}");
-    let builtin = ternflock::nn::register_layer::<own_layer::Softsign>("relu").unwrap_err().to_string();
+    let builtin = ternflock::nn::register_layer::<Softsign>("relu").unwrap_err().to_string();
     assert!(builtin.contains("type `relu` already"), "{builtin}");
 }
 
@@ -57,7 +55,7 @@ fn a_layer_of_ones_own_is_used_like_the_others() {
 #[test]
 fn wrong_options_of_ones_own_layer_are_explained() {
     // Another test of this process may have registered it.
-    let _ = own_layer::register();
+    let _ = register();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("own.toml");
     let message = |layer: &str| {
