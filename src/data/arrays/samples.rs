@@ -33,7 +33,8 @@ pub(super) struct ArraySamples {
 }
 
 impl ArraySamples {
-    /// The samples with these `inputs`, whose dimensions have the meaning `axes`, and `targets`.
+    /// The samples with these `inputs`, whose dimensions have the meaning `axes`, and `targets`, which can be classes
+    /// if `classes` says which.
     ///
     /// # Errors
     /// If they cannot be read, are empty, or do not belong together.
@@ -41,7 +42,7 @@ impl ArraySamples {
         inputs: Joined,
         targets: Joined,
         axes: Option<Axes>,
-        classes: Classes,
+        classes: Option<Classes>,
     ) -> Result<ArraySamples> {
         let refuse = |message: String| Error::data(inputs.path(), message);
         if inputs.rows() != targets.rows() {

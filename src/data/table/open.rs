@@ -15,16 +15,17 @@ use crate::open::directory_of;
 use crate::samples::{Preparation, Samples, Sources};
 use crate::{files, registry};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Csv, Data, Draw, Windows as Cut};
+use ternflock_job::{Csv, Data, Draw, TaskKind, Windows as Cut};
 
-/// Opens the table of `data`, whose settings are `how`. Relative paths start from `directory`. If `known` has an encoding, it
-/// applies instead of what could be measured.
+/// Opens the table of `data`, whose settings are `how`, for a `task` of that kind. Relative paths start from `directory`. If
+/// `known` has an encoding, it applies instead of what could be measured.
 ///
 /// # Errors
 /// Those of [`open_files`]; also if the files of a known dataset are not found.
 pub fn open(
     data: &Data,
     how: &Csv,
+    task: Option<TaskKind>,
     directory: Option<&Path>,
     known: Option<&Preparation>,
 ) -> Result<Sources> {
@@ -54,7 +55,10 @@ pub fn open(
             is_ordered: settings.split == Draw::Ordered,
             seed: split.validation_seed,
         },
-        has_classes: known.is_some_and(|(_, names)| !names.is_empty()),
+        has_classes: match known {
+            Some((_, names)) => !names.is_empty(),
+            None => task == Some(TaskKind::Classification),
+        },
         encoding: known,
     };
     let sets = open_files(files.each_ref().map(Vec::as_slice), &request)?;

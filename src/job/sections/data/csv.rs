@@ -159,7 +159,7 @@ const GROUP: Key<String, Absent> = Key::new(
     "group",
     Absent("none"),
     "the column that says which rows belong together, such as those of a patient: rows with equal cells are in one \
-     split. With `window`, it names the series: a window has rows of one series only.",
+     split. It cannot be combined with `window`: windows are split by time.",
 )
 .of(TABLES);
 
