@@ -99,7 +99,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let seconds = start.elapsed().as_secs_f64();
     let mut around = None;
     if arguments.landscape.sharpness {
-        let opened = open_training(arguments, &job.data, &snapshot);
+        let opened = open_training(arguments, &job, &snapshot);
         let feed = world.all_or_none(opened)?;
         world.agree("the hash of the training data", feed.hash())?;
         if is_own {
@@ -122,13 +122,15 @@ fn say_difference(set: &str, snapshot: &Snapshot, feed: &dyn EvaluationFeed, wor
     }
 }
 
-fn open_training(arguments: &Eval, data: &job::Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
+fn open_training(arguments: &Eval, job: &Job, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
+    let data = &job.data;
     let dir = arguments.data_dir.as_deref().or(data.dir.as_deref());
     let vocabulary =
         vocabulary(snapshot, data).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
     let preparation =
         preparation(snapshot).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
-    let remembered = Remembered { vocabulary: vocabulary.as_ref(), preparation: preparation.as_ref() };
+    let (vocabulary, preparation) = (vocabulary.as_ref(), preparation.as_ref());
+    let remembered = Remembered { vocabulary, preparation, task: job.task.asked_kind() };
     open_training_set(data, dir, remembered)
 }
 
@@ -163,7 +165,8 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Job, Ev
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
     let vocabulary = vocabulary(&snapshot, &job.data).map_err(|message| Error::checkpoint(path, message))?;
     let preparation = preparation(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
-    let remembered = Remembered { vocabulary: vocabulary.as_ref(), preparation: preparation.as_ref() };
+    let (vocabulary, preparation) = (vocabulary.as_ref(), preparation.as_ref());
+    let remembered = Remembered { vocabulary, preparation, task: job.task.asked_kind() };
     let set = match arguments.on == VALIDATION {
         true => open_validation_set(&job.data, dir, remembered),
         false => open_test_set(&job.data, dir, remembered),

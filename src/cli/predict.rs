@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -99,7 +100,26 @@ fn check(arguments: &Predict) -> Result<Option<&'static dyn Format>> {
         ))
     })?;
     check_new(path, arguments.overwrite)?;
+    keep_inputs(path, arguments)?;
     Ok(Some(format))
+}
+
+/// Refuses an output that would replace the checkpoint or an input.
+fn keep_inputs(output: &Path, arguments: &Predict) -> Result<()> {
+    let Ok(place) = output.canonicalize() else { return Ok(()) };
+    let is_there = |path: &Path| path.canonicalize().is_ok_and(|path| path == place);
+    // A dataset is named after its file: `in.h5:/x`.
+    let file =
+        |path: &Path| path.to_str().and_then(|name| name.split_once(":/")).map(|(file, _)| file.into());
+    let is_read = |path: &PathBuf| is_there(path) || file(path).is_some_and(|file: PathBuf| is_there(&file));
+    match std::iter::once(&arguments.checkpoint).chain(&arguments.inputs).find(|path| is_read(path)) {
+        None => Ok(()),
+        Some(path) => Err(Error::Usage(format!(
+            "--output {}: it would replace {}, which is read; use another file",
+            output.display(),
+            path.display()
+        ))),
+    }
 }
 
 /// The network with the items that it reads, the step of the checkpoint and a hash of its parameters. `ranks` is the

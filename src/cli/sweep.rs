@@ -141,7 +141,11 @@ fn work(arguments: &Sweep, grid: &Grid, trial: &Trial, label: &str, stop: &Atomi
     let State::Done(done) = state(grid, trial)? else { return Ok(0) };
     let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
     // If the test set chose, its score is already shown.
-    let test = if done.set == TEST { String::new() } else { format!(", test {:.4}", done.test) };
+    let test = if done.set == TEST || done.test.is_nan() {
+        String::new()
+    } else {
+        format!(", test {:.4}", done.test)
+    };
     log(format_args!(
         "{label}: {} {} {:.4}{test}{sharp}, {}",
         done.set,

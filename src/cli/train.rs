@@ -165,7 +165,7 @@ fn closing(summary: &Summary, ranks: usize) -> String {
 /// The scores of the run on each set, and the network they belong to. The test set has its own row unless it chose the
 /// network.
 fn scores(summary: &Summary) -> Vec<(String, String)> {
-    let (Some(chosen), Some(test)) = (&summary.chosen, &summary.test) else { return Vec::new() };
+    let Some(chosen) = &summary.chosen else { return Vec::new() };
     let said = |set: &str, score: Score, loss: Option<f64>, of: String| {
         let loss = loss.map_or(String::new(), |loss| format!(" (loss {loss:.4})"));
         (format!("{set} {}", score.metric.title()), format!("{}{loss}, {of}", shown(score)))
@@ -175,9 +175,10 @@ fn scores(summary: &Summary) -> Vec<(String, String)> {
         false => format!("the best, at step {}", thousands(chosen.step)),
     };
     let mut rows = vec![said(summary.set, chosen.score, chosen.loss, by)];
-    match summary.set == TEST {
-        true => rows[0].1 += "; this set chose the network",
-        false => rows.push(said(TEST, test.score, test.loss, "of the same network".into())),
+    match &summary.test {
+        _ if summary.set == TEST => rows[0].1 += "; this set chose the network",
+        Some(test) => rows.push(said(TEST, test.score, test.loss, "of the same network".into())),
+        None => {}
     }
     rows
 }

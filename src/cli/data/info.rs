@@ -55,7 +55,11 @@ fn find(loaded: &Loaded, samples: usize) -> Result<Found> {
     // The training set is read in its own order, without augmentation.
     drop(train);
     let data = &loaded.job.data;
-    let known = Remembered { vocabulary: vocabulary.as_ref(), preparation: preparation.as_ref() };
+    let known = Remembered {
+        vocabulary: vocabulary.as_ref(),
+        preparation: preparation.as_ref(),
+        task: loaded.job.task.asked_kind(),
+    };
     let mut training = open_training_set(data, data.dir.as_deref(), known)?;
     let (input, target) = (training.input(), training.target());
     let class_names = training.class_names().unwrap_or_default().to_vec();

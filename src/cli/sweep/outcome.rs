@@ -43,7 +43,7 @@ pub struct Outcome {
     pub seconds: f64,
     /// The checkpoint of the chosen network.
     pub checkpoint: PathBuf,
-    /// Its score on the test set.
+    /// Its score on the test set; NaN without one.
     pub test: f64,
     /// Its sharpness, if that was measured, in percent.
     pub sharpness: Option<f64>,
@@ -107,7 +107,7 @@ fn outcome(trial: &Trial, last: &Value) -> Option<Outcome> {
         loss: number(&end["chosen"]["loss"]),
         seconds: number(&end["seconds"])?,
         checkpoint: end["chosen"]["checkpoint"].as_str()?.into(),
-        test: end["test"].get(metric.name()).map(|value| number(value).unwrap_or(f64::NAN))?,
+        test: end["test"].get(metric.name()).and_then(number).unwrap_or(f64::NAN),
         sharpness: number(&evaluated["sharpness"]["sharpness"]),
         evaluated: score(&evaluated).is_some(),
     })

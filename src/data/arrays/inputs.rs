@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use super::array::Array;
+use super::element::Element;
 use super::hdf5::Hdf5;
 use super::layout::Layout;
 use super::npy::Npy;
@@ -57,6 +58,11 @@ impl ArrayInputs {
     /// Whether its numbers are integers.
     pub fn is_integer(&self) -> bool {
         self.array.element().is_integer()
+    }
+
+    /// Whether they are images of bytes, whose 255 stands for 1.0.
+    pub fn is_image_of_bytes(&self) -> bool {
+        self.array.element() == Element::Unsigned(1) && matches!(self.layout.shape, Shape::Image { .. })
     }
 
     /// Reads sample `number` to `out`: `[C, H, W]`, `[T, D]` or `[D]`.

@@ -57,6 +57,11 @@ impl Joined {
         self.parts[0].element()
     }
 
+    /// Whether all parts hold unsigned bytes.
+    pub fn is_bytes(&self) -> bool {
+        self.parts.iter().all(|part| part.element() == Element::Unsigned(1))
+    }
+
     /// The first file, for messages about all of them.
     pub fn path(&self) -> &Path {
         self.parts[0].path()

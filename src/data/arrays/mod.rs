@@ -33,15 +33,22 @@ use joined::Joined;
 use samples::ArraySamples;
 use targets::Classes;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, ArrayFiles};
+use ternflock_job::{self as job, ArrayFiles, TaskKind};
 
-/// Opens the arrays `how` of the dataset called `dataset`. Relative paths start from `directory`.
-pub(super) fn open(dataset: &str, how: &job::Arrays, directory: Option<&Path>) -> Result<Sources> {
+/// Opens the arrays `how` of the dataset called `dataset`, for a `task` of that kind. Relative paths start from `directory`.
+pub(super) fn open(
+    dataset: &str,
+    how: &job::Arrays,
+    task: Option<TaskKind>,
+    directory: Option<&Path>,
+) -> Result<Sources> {
     let join = |files: &ArrayFiles| {
         let parts = files.0.iter().map(|file| open_array(dataset, file, directory));
         Joined::new(parts.collect::<Result<_>>()?)
     };
     let set = |inputs: &ArrayFiles, targets: &ArrayFiles, classes: Classes| {
+        // Without classes, whole numbers are values.
+        let classes = Some(classes).filter(|_| !task.is_some_and(TaskKind::predicts_values));
         ArraySamples::new(join(inputs)?, join(targets)?, how.axes, classes)
     };
     let said = Classes { count: how.classes, first: how.first_label };

@@ -19,6 +19,9 @@ const PLACES: usize = 256;
 /// The number of values that are hashed at a time.
 const BLOCK: usize = 1 << 16;
 
+/// The byte of an image that becomes 1.0.
+const FULL_SCALE: f32 = 255.0;
+
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
@@ -33,7 +36,8 @@ pub(super) struct ArraySamples {
 }
 
 impl ArraySamples {
-    /// The samples with these `inputs`, whose dimensions have the meaning `axes`, and `targets`.
+    /// The samples with these `inputs`, whose dimensions have the meaning `axes`, and `targets`, which can be classes
+    /// if `classes` says which.
     ///
     /// # Errors
     /// If they cannot be read, are empty, or do not belong together.
@@ -41,7 +45,7 @@ impl ArraySamples {
         inputs: Joined,
         targets: Joined,
         axes: Option<Axes>,
-        classes: Classes,
+        classes: Option<Classes>,
     ) -> Result<ArraySamples> {
         let refuse = |message: String| Error::data(inputs.path(), message);
         if inputs.rows() != targets.rows() {
@@ -127,6 +131,10 @@ impl Samples for ArraySamples {
 
     fn read(&self, numbers: &[usize], inputs: &mut [f32], targets: &mut Targets) -> Result<()> {
         read_rows(&self.inputs, numbers, inputs)?;
+        // As in files of images, so that a network for one can be used on the other.
+        if self.inputs.is_bytes() && matches!(self.layout.shape, Shape::Image { .. }) {
+            inputs.iter_mut().for_each(|value| *value /= FULL_SCALE);
+        }
         let size = self.inputs.row_size();
         SCRATCH.with_borrow_mut(|scratch| {
             inputs.chunks_exact_mut(size).for_each(|row| self.layout.arrange(row, scratch));

@@ -31,19 +31,19 @@ pub(super) enum ArrayTargets {
 }
 
 impl ArrayTargets {
-    /// The targets in `array`: classes if it is `[N]` of integers.
+    /// The targets in `array`: classes if it is `[N]` of integers, unless `classes` is `None`.
     ///
     /// # Errors
     /// If it cannot be read, has another shape, or has a label outside of the classes.
-    pub fn new(array: Joined, classes: Classes) -> Result<ArrayTargets> {
-        match (array.element().is_integer(), array.row()) {
-            (true, []) => read_labels(&array, classes),
+    pub fn new(array: Joined, classes: Option<Classes>) -> Result<ArrayTargets> {
+        match (classes.filter(|_| array.element().is_integer()), array.row()) {
+            (Some(classes), []) => read_labels(&array, classes),
             (_, [] | [_]) if array.row_size() > 0 => Ok(ArrayTargets::Values(array)),
             (_, row) => Err(Error::data(
                 array.path(),
                 format!(
-                    "has targets of shape {row:?} per sample; targets are [N] of integers (classes), or [N] or [N, K] of \
-                     floats (values)"
+                    "has targets of shape {row:?} per sample; targets are [N] of integers (classes), [N] of floats or \
+                     [N, K] (values)"
                 ),
             )),
         }
@@ -92,11 +92,12 @@ fn refused(array: &Joined, row: usize, label: i64, known: Classes) -> Error {
              data.first_label"
         ),
         None if label < first as i64 => format!(
-            "the label in row {row} is {label}, but labels start at {first} (data.first_label); save values to \
-             predict as floats"
+            "the label in row {row} is {label}, but labels start at {first} (data.first_label); for values to \
+             predict, set task.kind = \"regression\""
         ),
         None => format!(
-            "the label in row {row} is {label}, more than any number of classes; save values to predict as floats"
+            "the label in row {row} is {label}, more than any number of classes; for values to \
+             predict, set task.kind = \"regression\""
         ),
     };
     Error::data(part.path(), message)

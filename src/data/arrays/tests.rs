@@ -61,7 +61,11 @@ impl Files {
     }
 
     pub fn open(&self) -> Result<Sources> {
-        open("npy", &self.how, Some(self.directory.path()))
+        self.open_for(None)
+    }
+
+    fn open_for(&self, task: Option<TaskKind>) -> Result<Sources> {
+        open("npy", &self.how, task, Some(self.directory.path()))
     }
 
     fn refused(&self) -> String {
@@ -93,6 +97,19 @@ fn integers_are_classes_and_may_be_many() {
     files.how.classes = None;
     files.how.first_label = 1;
     assert!(files.refused().contains("row 2 is 0, but labels start at 1"), "{}", files.refused());
+}
+
+#[test]
+fn integers_are_values_if_the_task_says_so() {
+    let inputs = npy("<f4", &[2], &floats([0.0, 1.0]));
+    let numbers: Vec<u8> = [-3i16, 500].into_iter().flat_map(i16::to_le_bytes).collect();
+    let files = Files::new(&inputs, &npy("<i2", &[2], &numbers));
+    let train = files.open_for(Some(TaskKind::Regression)).unwrap().train;
+    assert_eq!((train.target(), train.labels()), (TargetKind::Values(1), None));
+    let (_, targets) = read(&*train, &[1, 0]);
+    assert_eq!((targets.width, targets.values, targets.labels), (1, vec![500.0, -3.0], vec![]));
+    let message = files.open_for(Some(TaskKind::Classification)).err().unwrap().to_string();
+    assert!(message.contains("for values to predict, set task.kind = \"regression\""), "{message}");
 }
 
 #[test]

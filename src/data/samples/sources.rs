@@ -8,7 +8,7 @@ use crate::folder::{self, FolderSets, ImageFolder};
 use crate::split::spare;
 use crate::{arrays, table};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Data, Draw, Folder, SampleSettings, Split, Validation};
+use ternflock_job::{Data, Draw, Folder, SampleSettings, Split, TaskKind, Validation};
 
 /// The default share of a split, and the maximum number of samples that this default takes.
 const SHARE: usize = 10;
@@ -27,7 +27,8 @@ pub struct Sources {
 }
 
 /// Opens the samples of `data`; `None` for datasets that are not samples of this kind. Relative paths start from
-/// `directory`. With the `preparation` of a checkpoint, its classes and columns apply instead of those of the files.
+/// `directory`. The kind of `task` decides whether whole numbers are classes or values; `None`: the source does. With the
+/// `preparation` of a checkpoint, its classes and columns apply instead of those of the files.
 ///
 /// A new source is one line here.
 ///
@@ -35,17 +36,18 @@ pub struct Sources {
 /// If the files cannot be read, or do not belong together.
 pub fn open_samples(
     data: &Data,
+    task: Option<TaskKind>,
     directory: Option<&Path>,
     preparation: Option<&Preparation>,
 ) -> Result<Option<Sources>> {
     if let Some(how) = &data.arrays {
-        return arrays::open(&data.dataset, how, directory).map(Some);
+        return arrays::open(&data.dataset, how, task, directory).map(Some);
     }
     if let Some(how) = &data.folder {
         return open_images(how, directory, preparation).map(Some);
     }
     if let Some(how) = &data.csv {
-        return table::open(data, how, directory, preparation).map(Some);
+        return table::open(data, how, task, directory, preparation).map(Some);
     }
     Ok(None)
 }

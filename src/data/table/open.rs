@@ -15,16 +15,17 @@ use crate::open::directory_of;
 use crate::samples::{Preparation, Samples, Sources};
 use crate::{files, registry};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Csv, Data, Draw, Windows as Cut};
+use ternflock_job::{Csv, Data, Draw, TaskKind, Windows as Cut};
 
-/// Opens the table of `data`, whose settings are `how`. Relative paths start from `directory`. If `known` has an encoding, it
-/// applies instead of what could be measured.
+/// Opens the table of `data`, whose settings are `how`, for a `task` of that kind. Relative paths start from `directory`. If
+/// `known` has an encoding, it applies instead of what could be measured.
 ///
 /// # Errors
 /// Those of [`open_files`]; also if the files of a known dataset are not found.
 pub fn open(
     data: &Data,
     how: &Csv,
+    task: Option<TaskKind>,
     directory: Option<&Path>,
     known: Option<&Preparation>,
 ) -> Result<Sources> {
@@ -54,7 +55,10 @@ pub fn open(
             is_ordered: settings.split == Draw::Ordered,
             seed: split.validation_seed,
         },
-        has_classes: known.is_some_and(|(_, names)| !names.is_empty()),
+        has_classes: match known {
+            Some((_, names)) => !names.is_empty(),
+            None => task == Some(TaskKind::Classification),
+        },
         encoding: known,
     };
     let sets = open_files(files.each_ref().map(Vec::as_slice), &request)?;
@@ -102,6 +106,11 @@ pub fn open_files(files: [&[PathBuf]; 3], request: &Request) -> Result<TableSets
     let Request { windows, shares, has_classes, encoding, .. } = *request;
     let how = &encoding.map_or_else(|| request.how.clone(), |(encoding, _)| encoding.settings(request.how));
     let first = files[0].first().map_or(Path::new(""), PathBuf::as_path);
+    if let Some((encoding, _)) = encoding.filter(|(encoding, _)| *encoding.targets != *request.how.targets) {
+        let [wanted, learnt] = [&*request.how.targets, &*encoding.targets].map(|names| names.join(", "));
+        let message = format!("the job predicts {wanted}, but the network was trained to predict {learnt}");
+        return Err(Error::data(first, message));
+    }
     let plan = Plan::new(first, &header(first, how.delimiter)?, how, windows.is_some())?;
     let (table, ranges) = read_all(files, how, &plan)?;
     let predicted = Predicted::new(&table, &plan.targets, has_classes)?;

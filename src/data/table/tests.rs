@@ -16,7 +16,7 @@ use super::samples::{TableSamples, TableTargets};
 use super::targets::Predicted;
 use super::windows::{Windows, count, split};
 use crate::samples::Samples;
-use ternflock_job::{Csv, Validation, parse};
+use ternflock_job::{Csv, TaskKind, Validation, parse};
 use ternflock_nn::{Shape, TargetKind, Targets};
 
 /// The settings of a job with `text` in `[data]`.
@@ -233,6 +233,26 @@ fn rows_are_split_in_order_or_at_random_by_class() {
     assert!(random[2].iter().any(|&row| row < 30));
     let message = rows_of_parts(&content, text, shares(Validation::Count(30), Validation::Count(10), false));
     assert!(message.unwrap_err().contains("cannot take 30 rows for validation and 10 for the test from 40"));
+}
+
+#[test]
+fn the_task_decides_whether_whole_numbers_are_classes() {
+    let (directory, _path) = file("x,y\n1,3\n2,10\n3,3\n4,10\n");
+    let job = "[data]\ndataset = 'csv'\nfile = 'a b,c.csv'\ntargets = 'y'\ntest = 0\nvalidation = 0\n[model]\npreset = 'lenet'\n\
+               [train]\nepochs = 1\nglobal_batch = 1\n[optimizer]\nlearning_rate = 0.1\n";
+    let data = parse("job.toml".into(), job, &[], Some("job")).unwrap().job.data;
+    let opened = |task, known| {
+        let how = data.csv.as_ref().unwrap();
+        super::open(&data, how, task, Some(directory.path()), known).unwrap()
+    };
+    for task in [None, Some(TaskKind::Regression), Some(TaskKind::MultiLabel)] {
+        assert_eq!(opened(task, None).train.target(), TargetKind::Values(1));
+    }
+    let classes = opened(Some(TaskKind::Classification), None);
+    assert_eq!(classes.train.target(), TargetKind::Class(2));
+    assert_eq!(classes.preparation.class_names, ["3", "10"]);
+    // A network that was trained on classes is evaluated on classes.
+    assert_eq!(opened(None, Some(&classes.preparation)).train.target(), TargetKind::Class(2));
 }
 
 #[test]

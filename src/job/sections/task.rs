@@ -54,6 +54,16 @@ impl Task {
         task
     }
 
+    /// The kind that the job asks for, by `kind` or by a loss that only one kind of target can have; `None`: the data decide.
+    pub fn asked_kind(&self) -> Option<TaskKind> {
+        let by_loss = |loss| match loss {
+            LossKind::CrossEntropy => None,
+            LossKind::BinaryCrossEntropy => Some(TaskKind::MultiLabel),
+            LossKind::Mse | LossKind::Mae | LossKind::Huber => Some(TaskKind::Regression),
+        };
+        self.kind.or_else(|| self.loss.and_then(by_loss))
+    }
+
     /// The loss for the kind `kind`.
     pub fn loss_for(&self, kind: TaskKind) -> LossKind {
         self.loss.unwrap_or(kind.losses()[0])

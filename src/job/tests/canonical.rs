@@ -431,7 +431,10 @@ fn the_reference_is_complete() {
     jobs.push(Job { data: Data { synthetic, idx: None, ..everything().data }, ..everything() });
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
     jobs.push(accepted(MINIMAL, &TABLE).job);
-    jobs.push(accepted(MINIMAL, &["data.dataset=folder", "data.dir=a", "data.size=[8, 8]", "data.on_error=skip"]).job);
+    jobs.push(
+        accepted(MINIMAL, &["data.dataset=folder", "data.dir=a", "data.size=[8, 8]", "data.on_error=skip"])
+            .job,
+    );
     let arrays =
         ["inputs", "targets", "validation_inputs", "validation_targets", "test_inputs", "test_targets"];
     let mut sets: Vec<String> = arrays.map(|key| format!("data.{key}=x.npy")).into();

@@ -73,3 +73,17 @@ fn values_that_do_not_fit_the_kind_are_refused() {
         assert!(found.len() == 1 && found[0].contains(message), "{found:?}\n{message}");
     }
 }
+
+#[test]
+fn a_loss_can_say_what_the_kind_is() {
+    for (sets, kind) in [
+        (&[][..], None),
+        (&["task.loss=cross-entropy"], None),
+        (&["task.loss=binary-cross-entropy"], Some(TaskKind::MultiLabel)),
+        (&["task.loss=huber"], Some(TaskKind::Regression)),
+        (&["task.kind=classification"], Some(TaskKind::Classification)),
+        (&["task.kind=forecast", "task.loss=mae"], Some(TaskKind::Forecast)),
+    ] {
+        assert_eq!(accepted(MINIMAL, sets).job.task.asked_kind(), kind);
+    }
+}

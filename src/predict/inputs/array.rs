@@ -36,7 +36,11 @@ impl Inputs for ArrayFile {
 
     fn read(&self, number: usize, sample: &mut Stored) -> std::result::Result<(), String> {
         sample.shape = self.shape;
-        sample.unit = if self.inputs.is_integer() { Unit::Whole } else { Unit::Real };
+        sample.unit = match () {
+            () if self.inputs.is_image_of_bytes() => Unit::Byte,
+            () if self.inputs.is_integer() => Unit::Whole,
+            () => Unit::Real,
+        };
         sample.values.resize(self.shape.elements(), 0.0);
         self.inputs.read(number, &mut sample.values).map_err(|error| match error {
             // The file is named by the caller.

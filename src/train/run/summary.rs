@@ -7,7 +7,12 @@ use ternflock_world::World;
 
 impl Run<'_> {
     /// The outcome of a run that took `seconds`; the run is complete if it has a verdict.
-    pub(crate) fn summary(&self, world: &World, verdict: Option<(Chosen, Test)>, seconds: f64) -> Summary {
+    pub(crate) fn summary(
+        &self,
+        world: &World,
+        verdict: Option<(Chosen, Option<Test>)>,
+        seconds: f64,
+    ) -> Summary {
         let complete = verdict.is_some();
         let last = self.evaluations.last().filter(|_| complete).map(|(_, last)| last);
         let task = self.trainer.task();
@@ -18,7 +23,7 @@ impl Run<'_> {
             set: self.data.set,
             score: last.map_or(task.measure(f64::NAN), |last| task.score(last)),
             loss: last.map(|last| last.tally.mean_loss()),
-            test: verdict.as_ref().map(|(_, test)| test.clone()),
+            test: verdict.as_ref().and_then(|(_, test)| test.clone()),
             chosen: verdict.map(|(chosen, _)| chosen),
             seconds,
             speed: self.progress.speed(&self.trainer),

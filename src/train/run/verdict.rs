@@ -15,16 +15,17 @@ use ternflock_report::{Chosen, Event, Scores, Test};
 use ternflock_world::World;
 
 impl Run<'_> {
-    /// Chooses the network and evaluates it on the test set, unless it was chosen on the test set. Afterwards
+    /// Chooses the network and evaluates it on the test set, if there is one and it has not chosen the network. Afterwards
     /// the trainer holds that network, so no step may follow.
-    pub(crate) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
+    pub(crate) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Option<Test>)> {
         let (chosen, task) = (self.choose(world)?, self.trainer.task());
         let network_step = chosen.step;
         let Some(feed) = self.data.test.take() else {
             let samples = task.count(self.evaluations.last().map_or(0, |(_, last)| last.tally.samples));
             let (score, loss, others) = (chosen.score, chosen.loss, Scores::default());
             let test = Test { network_step, score, others, loss, samples };
-            return Ok((chosen, test));
+            // Without a test set, the validation set has judged nothing.
+            return Ok((chosen, (self.data.set == TEST).then_some(test)));
         };
         world.set_context(format_args!("step {}, evaluation of the test set", self.trainer.step));
         let network = &mut self.trainer.network;
@@ -41,7 +42,7 @@ impl Run<'_> {
         let test = Test { network_step, score, others, loss, samples };
         let (step, checkpoint) = (self.trainer.step, chosen.checkpoint.clone());
         self.log.write(Event::Test { step, set: TEST, checkpoint, test: test.clone() })?;
-        Ok((chosen, test))
+        Ok((chosen, Some(test)))
     }
 
     /// The network of the best evaluation if its checkpoint is kept, otherwise the last network.

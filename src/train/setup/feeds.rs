@@ -9,7 +9,7 @@ use ternflock_data::{
     Preparation, SampleFeed, SampleSet, Selection, Sources, Subset, Texts, Vocabulary, open_dataset,
     open_samples, refuse_directory, synthetic_feed, synthetic_set,
 };
-use ternflock_job::{Data, Job, Loaded, SyntheticText, Text};
+use ternflock_job::{Data, Job, Loaded, Normalisation, SyntheticText, TaskKind, Text};
 
 /// The name of the validation set in events and checkpoints.
 pub const VALIDATION: &str = "validation";
@@ -29,7 +29,7 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     if let Some(text) = &job.data.synthetic_text {
         return make_up_texts(text, job.train.global_batch).map_err(blame("data.tokens"));
     }
-    if let Some(sources) = open_samples(&job.data, job.data.dir.as_deref(), None)? {
+    if let Some(sources) = open_samples(&job.data, job.task.asked_kind(), job.data.dir.as_deref(), None)? {
         return feed_samples(job, &sources).map_err(blame("data.validation"));
     }
     let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
@@ -50,7 +50,7 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
 
 /// The feeds of samples in the user's own files.
 fn feed_samples(job: &Job, sources: &Sources) -> Result<Feeds> {
-    let (parts, preparation) = prepare(&job.data, sources, None)?;
+    let (parts, preparation) = prepare(&job.data, job.task.asked_kind(), sources, None)?;
     let Parts { train, validation, test } = parts;
     let augment = job.data.augment.as_ref();
     let set = |selection: Selection| -> Result<Option<Box<dyn EvaluationFeed>>> {
@@ -70,14 +70,23 @@ fn feed_samples(job: &Job, sources: &Sources) -> Result<Feeds> {
 const NOTHING_TO_EVALUATE: &str = "neither a validation nor a test split is left to evaluate the network on: set data.validation or data.test";
 
 /// The samples of `sources`, split as `data` says and prepared: as `known` says, or as measured on the training split.
-fn prepare(data: &Data, sources: &Sources, known: Option<&Preparation>) -> Result<(Parts, Preparation)> {
-    let (Some(split), Some(settings)) = (&data.split, &data.samples) else {
+fn prepare(
+    data: &Data,
+    task: Option<TaskKind>,
+    sources: &Sources,
+    known: Option<&Preparation>,
+) -> Result<(Parts, Preparation)> {
+    let (Some(split), Some(mut settings)) = (&data.split, data.samples) else {
         return Err(Error::Usage(format!("`{}` has no settings for its splits", data.dataset)));
     };
-    let Parts { train, validation, test } = sources.split(split, settings)?;
+    if task == Some(TaskKind::MultiLabel) {
+        // The loss needs labels of 0 and 1.
+        settings.normalise_targets = Normalisation::None;
+    }
+    let Parts { train, validation, test } = sources.split(split, &settings)?;
     let preparation = match known {
         Some(known) => known.clone(),
-        None => sources.preparation.clone().measure(&train, settings)?,
+        None => sources.preparation.clone().measure(&train, &settings)?,
     };
     let apply = |selection| preparation.apply(selection);
     let parts = Parts { train: apply(train)?, validation: apply(validation)?, test: apply(test)? };
@@ -123,11 +132,13 @@ pub struct Remembered<'a> {
     pub vocabulary: Option<&'a Vocabulary>,
     /// How samples are prepared; `None`: as measured on the training split.
     pub preparation: Option<&'a Preparation>,
+    /// The kind of task that its job asks for; `None`: the data decide.
+    pub task: Option<TaskKind>,
 }
 
 impl<'a> From<Option<&'a Vocabulary>> for Remembered<'a> {
     fn from(vocabulary: Option<&'a Vocabulary>) -> Self {
-        Remembered { vocabulary, preparation: None }
+        Remembered { vocabulary, ..Remembered::default() }
     }
 }
 
@@ -190,8 +201,8 @@ fn open_set(
     if let Some(text) = &data.synthetic_text {
         return Ok(Box::new(synthetic_set(text, subset)?));
     }
-    if let Some(sources) = open_samples(data, dir, known.preparation)? {
-        let (Parts { train, validation, test }, _) = prepare(data, &sources, known.preparation)?;
+    if let Some(sources) = open_samples(data, known.task, dir, known.preparation)? {
+        let (Parts { train, validation, test }, _) = prepare(data, known.task, &sources, known.preparation)?;
         let (selection, name) = match subset {
             Subset::Train => (train, "training"),
             Subset::Valid => (validation, VALIDATION),
@@ -213,4 +224,38 @@ fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
     let normalise = data.mean.clone().zip(data.std.clone());
     let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
     Fill::new(images, normalise.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ternflock_nn::{TargetKind, Targets};
+
+    #[test]
+    fn labels_of_several_are_not_normalised() {
+        let directory = tempfile::tempdir().unwrap();
+        let rows: String = (0..20).map(|n| format!("{n},{},{}\n", n % 2, u8::from(n % 5 == 0))).collect();
+        std::fs::write(directory.path().join("t.csv"), format!("x,a,b\n{rows}")).unwrap();
+        let feeds = |task: &str| {
+            let text = format!(
+                "name = 'a'\n[data]\ndataset = 'csv'\nfile = 't.csv'\ntargets = ['a', 'b']\ndir = '{}'\nsplit = 'ordered'\n\
+                 test = 0\n[model]\npreset = 'mlp'\n[train]\nsteps = 1\nglobal_batch = 4\n[optimizer]\nlearning_rate = 0.1\n\
+                 [task]\n{task}\n",
+                directory.path().display()
+            );
+            open_feeds(&ternflock_job::parse("job.toml".into(), &text, &[], Some("a")).unwrap()).unwrap()
+        };
+        for task in ["kind = 'multi-label'", "loss = 'binary-cross-entropy'"] {
+            let Feeds { mut evaluation, preparation, .. } = feeds(task);
+            assert!(preparation.is_some_and(|known| known.targets.is_none() && known.inputs.is_some()));
+            let (mut input, mut targets) = ([0.0; 2], Targets::default());
+            evaluation.fill(&evaluation.chunks(0..2, 2).remove(0), &mut input, &mut targets).unwrap();
+            // The last tenth: rows 18 and 19.
+            assert_eq!(
+                (evaluation.target(), targets.values),
+                (TargetKind::Values(2), vec![0.0, 0.0, 1.0, 0.0])
+            );
+        }
+        assert!(feeds("kind = 'regression'").preparation.unwrap().targets.is_some());
+    }
 }

@@ -161,7 +161,7 @@ fn all_right(outputs: &[f32], targets: &Targets) -> Result<u64> {
     if let Some(wrong) = targets.values.iter().find(|&&value| value != 0.0 && value != 1.0) {
         return Err(Error::Usage(format!(
             "a target has the value {wrong}, but task.kind = \"multi-label\" needs 0 or 1 for each label: choose \
-             \"regression\", or do not normalise the targets"
+             \"regression\", or change the data"
         )));
     }
     let width = targets.width.max(1);

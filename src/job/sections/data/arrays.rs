@@ -126,8 +126,8 @@ const INPUTS: Key<ArrayFiles, Reported> = Key::new(
 const TARGETS: Key<ArrayFiles, Reported> = Key::new(
     "targets",
     Reported,
-    "the targets, as many as inputs: `[N]` of integers are classes; `[N]` or `[N, K]` of floats are *K* values to \
-     predict.",
+    "the targets, as many as inputs: `[N]` of integers are classes, unless `task.kind` is `\"regression\"` or \
+     another with values; `[N]` of floats and `[N, K]` are *K* values to predict.",
 )
 .of(ARRAYS);
 

@@ -159,8 +159,8 @@ const SPLIT_COLUMN: Key<String, Absent> = Key::new(
 const GROUP: Key<String, Absent> = Key::new(
     "group",
     Absent("none"),
-    "the column that says which rows belong together, such as those of a patient: rows with equal cells stay in one \
-     split. It cannot be used with `window`.",
+    "the column that says which rows belong together, such as those of a patient: rows with equal cells are in one \
+     split. It cannot be combined with `window`: windows are split by time.",
 )
 .of(TABLES);
 

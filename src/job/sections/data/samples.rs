@@ -69,7 +69,7 @@ const NORMALISE: Key<Normalisation> = Key::new(
 const NORMALISE_TARGETS: Key<Normalisation> = Key::new(
     "normalise_targets",
     Given(|| Normalisation::Standard),
-    "the same for target values. Classes are never normalised.",
+    "the same for target values. Classes are never normalised, nor are labels of 0 and 1 (`task.kind = \"multi-label\"`).",
 )
 .of(SAMPLES);
 

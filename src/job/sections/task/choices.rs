@@ -38,6 +38,11 @@ impl TaskKind {
         word(self)
     }
 
+    /// Whether it predicts values: numbers, or several labels of 0 or 1.
+    pub fn predicts_values(self) -> bool {
+        matches!(self, TaskKind::MultiLabel | TaskKind::Regression | TaskKind::Forecast)
+    }
+
     /// The losses that fit, the default first.
     pub fn losses(self) -> &'static [LossKind] {
         match self {
