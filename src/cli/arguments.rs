@@ -74,9 +74,9 @@ pub enum Command {
     Train(Train),
     /// Check a job for a number of ranks without training: data, shapes, memory, exchange, and the time of a step.
     Check(Check),
-    /// Measure the accuracy of a checkpoint on the test set of its data, and how flat its minimum is.
+    /// Measure the loss and the scores of a checkpoint's network on the test set, and how flat its minimum is.
     Eval(Eval),
-    /// Compute the outputs of a checkpoint's network for new samples.
+    /// Compute classes, values or likelihoods for new samples with a checkpoint's network.
     Predict(Predict),
     /// Continue a text with the language model in a checkpoint.
     Sample(Sample),
@@ -88,7 +88,7 @@ pub enum Command {
     Export(Export),
     /// Train jobs with several values and seeds, and print means and spreads.
     Sweep(Sweep),
-    /// List and fetch data sets, show what a job's data hold, and pack a folder of images.
+    /// List and fetch data sets, show a job's data, and pack a folder of images.
     Data(Data),
     /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks, and measure
     /// the bias of compression.
@@ -123,12 +123,12 @@ Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5 --precision bf16
   ternflock eval runs/lenet-fashion/checkpoints/best.h5 --data jobs/other-clothes.toml
 
-With --data, the samples are those of another job. They are prepared as those that the network was trained on: mean,
-standard deviation and crop, or the way in which a text is split, are those of the checkpoint's job.")]
+With --data, the samples are those of another job. They are prepared like those that the network was trained on: mean,
+standard deviation and crop, or the rules by which a text is split into tokens, are those of the checkpoint.")]
 pub struct Eval {
     /// The checkpoint; it holds the network and the name of its data.
     pub checkpoint: PathBuf,
-    /// Another job whose data to evaluate on, instead of those of the checkpoint's job.
+    /// Another job, on whose data to evaluate instead of those of the checkpoint's job.
     #[arg(long, value_name = "JOB")]
     pub data: Option<PathBuf>,
     /// The directory of the data [default: that of the job, or where the data set is usually found]

@@ -13,12 +13,13 @@ Examples:
   ternflock check job.toml --set train.global_batch=4096 --ranks 8 --json
 
 Reads the data, builds the network, and checks everything that a run checks before its first step: layers and shapes, \
-memory, stages, and the names in all sections. Then it takes a few steps of one rank. Nothing is written, and no other \
-ranks are needed. The time of a step is that of this machine, without the exchange; `ternflock forecast` adds networks.")]
+memory, stages, and the names in all sections. Then it takes a few steps as one of the ranks. Nothing is written, and no \
+other ranks are needed. The time of a step is that of this machine, without the exchange; `ternflock forecast` adds the \
+exchange over a network.")]
 pub struct Check {
     /// The job file.
     pub job: PathBuf,
-    /// Replace a value of the job file, as in train.steps=100. May be given several times.
+    /// Override a value of the job, as in train.steps=100; may be repeated, and the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// The number of ranks to check the job for.

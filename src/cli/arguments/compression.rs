@@ -21,7 +21,7 @@ For the mean of ternaries q and the mean gradient g:
   norm      |E[q]| / |g|: clipping makes the step shorter
   clipped   the share of the elements that are not zero that are clipped
   zeros     the share of elements that are zero on a rank
-  bits      bits per element of one rank's ternaries, if they are entropy-coded
+  bits      bits per element of one rank's ternaries if they are entropy-coded
   variance  E|q - E[q]|^2 / |g|^2: the noise of rounding
   norm of q the root of E|q|^2 / |g|^2: what optimizer.clip_norm sees
 
@@ -29,9 +29,11 @@ The rules clip at exchange.clip_sigma (2.5 if that is 0) standard deviations of
   elements      all elements of a tensor, as published
   nonzero       those that are not zero
   touched_rows  those in rows that are not all zero
-  row_scales    those in rows that are not all zero, but rows with an element above that are not clipped: they have a scale
-                of their own and three ternaries per element (exchange.row_scales)
-  every_row     each row, which also has a scale of its own; only measured
+  row_scales    as touched_rows, but a row with an element above the threshold
+                is not clipped: it has a scale of its own and three ternaries
+                per element (exchange.row_scales)
+  every_row     those in the same row, which has a scale of its own; measured
+                only, not available to jobs
   unclipped     no clipping
 An asterisk marks the rule that the job uses for a tensor; `job` is that choice for all tensors together.")]
 pub struct Compression {

@@ -41,9 +41,9 @@ pub enum DataCommand {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
-    /// Show what the data of a job hold: shapes, classes, ranges, values that are not finite, and a few samples.
+    /// Show a job's data: shapes, classes, ranges, the number of values that are not finite, and a few samples.
     Info(Info),
-    /// Pack a folder of images into one HDF5 file, which is read without decoding.
+    /// Pack a folder of images into one HDF5 file, so that training does not decode them.
     Import(Import),
 }
 
@@ -55,7 +55,7 @@ pub struct Info {
     /// Override a value of the job, as in data.normalise=none; may be repeated, and the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Read at most about this many samples of each set, from everywhere in it.
+    /// Read at most about this many samples of each split, spread over all of it.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub samples: usize,
     /// Print one JSON object, and nothing else, on standard output.
@@ -74,10 +74,10 @@ pub struct Import {
     /// Height and width of all images, as in 64x64 [default: their own, which must be the same for all]
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
-    /// Change the proportions of images of other sizes instead of cropping them.
+    /// Stretch images of other sizes to the size instead of cropping them.
     #[arg(long, requires = "size")]
     pub stretch: bool,
-    /// Read the images in grey instead of colour.
+    /// Convert the images to grey.
     #[arg(long)]
     pub grey: bool,
     /// Leave out images that cannot be decoded instead of ending with an error.

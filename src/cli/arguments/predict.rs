@@ -18,13 +18,14 @@ Examples:
   ternflock predict lstm.h5 verses.txt -o verses.csv
   ternflock predict best.h5 images.idx --raw --json
 
-Samples are prepared as in training: the checkpoint's job says how. A network for images reads PNG and JPEG files,
-folders of them, and IDX files; a language model reads texts in UTF-8 and judges each line. The content of a file
-decides its format, not its name. The table on standard output and in .csv files has a header and a row per sample:
-the file, the number of the sample in it (from 0), and the most likely classes with their probabilities; with --raw,
-the outputs of the network; for a line of a text, the number of tokens with the end of the line, how many are unknown,
-the log-likelihood and the perplexity. Ranks share the samples, and the first one writes them in order. To forecast
-how fast a job trains, use ternflock forecast.")]
+Samples are prepared as in training: the checkpoint defines how. A network for images reads PNG and JPEG files, folders
+of them, IDX files and arrays; other networks read arrays, in .npy files or named as in file.h5:/dataset. A language
+model reads UTF-8 texts and scores each line. The content of a file decides its format, not its name. The table on
+standard output and in .csv files has a header and a row per sample: the file, the number of the sample in it (from 0),
+and the most likely classes with their probabilities, or the predicted values. With --raw, a row has the outputs of the
+network. For a line of a text, it has the number of tokens including the end of the line, how many of them are unknown,
+the log-likelihood and the perplexity. Ranks share the samples, and rank 0 writes them in order. To forecast how fast a
+job trains, use ternflock forecast.")]
 pub struct Predict {
     /// The checkpoint.
     pub checkpoint: PathBuf,
@@ -37,13 +38,13 @@ pub struct Predict {
     /// Replace the output file if it exists.
     #[arg(long, requires = "output")]
     pub overwrite: bool,
-    /// How many of the most likely classes to give [default: 1]
+    /// The number of most likely classes to report [default: 1]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: Option<u32>,
-    /// Give the outputs of the network as they are, instead of classes.
+    /// Report the outputs of the network as they are, instead of classes and probabilities.
     #[arg(long, conflicts_with = "top")]
     pub raw: bool,
-    /// Leave out samples that cannot be read, after naming them. Without this, the first ones end the command.
+    /// Name samples that cannot be read, and leave them out. Without this, the command names the first ones and fails.
     #[arg(long)]
     pub skip_bad: bool,
     /// Samples per pass [default: 64, or 16 lines of a text]

@@ -18,7 +18,7 @@ Examples:
 
 The network reads the end of a line, then the prompt, and draws one token after another. Each token is printed as soon
 as it is drawn. The text depends only on the checkpoint, the prompt, the options and the seed. The prompt is split into
-tokens as the training text was; words outside the vocabulary are read as <unk>, with a note. A line break in the prompt
+tokens as the training text was; words outside the vocabulary are reported and read as <unk>. A line break in the prompt
 or in the text is the token <eos>.")]
 pub struct Sample {
     /// The checkpoint of a language model.
@@ -26,14 +26,14 @@ pub struct Sample {
     /// The beginning of the text.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub prompt: String,
-    /// How many tokens to draw.
+    /// The number of tokens to draw.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub tokens: u32,
-    /// The number by which logits are divided: 1 draws as the network says, less makes likely tokens likelier, 0 always
-    /// takes the most likely token.
+    /// The number by which logits are divided: 1 draws with the network's probabilities, less makes likely tokens likelier,
+    /// and 0 always takes the most likely token.
     #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
     pub temperature: f64,
-    /// Draw among the K most likely tokens only.
+    /// Draw only among the K most likely tokens.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: Option<u32>,
     /// Never draw <unk>, the token for words outside the vocabulary.

@@ -114,7 +114,7 @@ fn overrides_are_blamed_as_they_were_given() {
         ("train.steps=-1", "found the integer -1"),
         (
             "data.dataset=minst",
-            "must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\" (did you mean \"mnist\"?), found \"minst\"",
+            "must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\", \"hdf5\", \"npy\", \"npz\", \"folder\", \"csv\", \"diabetes\", \"sunspots\" (did you mean \"mnist\"?), found \"minst\"",
         ),
         ("schedule.power=2", "schedule.power belongs to kind"),
     ] {

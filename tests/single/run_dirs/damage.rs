@@ -48,7 +48,12 @@ impl Damage {
             LinkNowhere => symlink(outside.join("nowhere"), path).unwrap(),
             LinkToItself => symlink(path.file_name().unwrap(), path).unwrap(),
             Empty => fs::write(path, "").unwrap(),
-            Half => fs::write(path, &content[..content.len() / 2]).unwrap(),
+            // Cut behind an `=`: half a text must not be a complete one, whatever its keys are.
+            Half => {
+                let middle = content.len() / 2;
+                let rest = content[middle..].iter().position(|&byte| byte == b'=').map_or(0, |at| at + 1);
+                fs::write(path, &content[..middle + rest]).unwrap();
+            }
             Random => fs::write(path, random(5000)).unwrap(),
         }
     }

@@ -146,8 +146,12 @@ const VALIDATION_INPUTS: Key<ArrayFiles, Absent> = Key::new(
 )
 .of(ARRAYS);
 
-const VALIDATION_TARGETS: Key<ArrayFiles, Absent> =
-    Key::new("validation_targets", Absent("split off `targets`"), "its targets.").of(ARRAYS);
+const VALIDATION_TARGETS: Key<ArrayFiles, Absent> = Key::new(
+    "validation_targets",
+    Absent("split off `targets`"),
+    "the targets of that validation set. Needs `validation_inputs`.",
+)
+.of(ARRAYS);
 
 const TEST_INPUTS: Key<ArrayFiles, Absent> = Key::new(
     "test_inputs",
@@ -156,8 +160,12 @@ const TEST_INPUTS: Key<ArrayFiles, Absent> = Key::new(
 )
 .of(ARRAYS);
 
-const TEST_TARGETS: Key<ArrayFiles, Absent> =
-    Key::new("test_targets", Absent("split off `targets`"), "its targets.").of(ARRAYS);
+const TEST_TARGETS: Key<ArrayFiles, Absent> = Key::new(
+    "test_targets",
+    Absent("split off `targets`"),
+    "the targets of that test set. Needs `test_inputs`.",
+)
+.of(ARRAYS);
 
 /// Labels are exact in single precision up to it.
 const MOST_CLASSES: f64 = Arrays::MOST_CLASSES as f64;

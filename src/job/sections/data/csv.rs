@@ -114,16 +114,16 @@ const INPUTS: Key<Columns> = Key::new(
 const TARGETS: Key<OneOrMore<String>, Reported> = Key::new(
     "targets",
     Reported,
-    "the column to predict, or a list of columns. Numbers are values; a single column of text, or of whole numbers if \
-     `task.kind = \"classification\"`, holds classes.",
+    "the column to predict, or a list of columns. Numbers are values; a single column of text holds classes, and \
+     so does one of whole numbers if `task.kind = \"classification\"` or if it is listed in `categories`.",
 )
 .of(TABLES);
 
 const CATEGORIES: Key<Vec<String>, Absent> = Key::new(
     "categories",
     Absent("the columns that hold text"),
-    "more columns whose cells are categories, such as codes that look like numbers. A category becomes one input that is \
-     0 or 1.",
+    "columns of numbers whose cells are categories, such as postcodes. Columns of text always hold categories. Each \
+     category becomes one input that is 0 or 1.",
 )
 .of(TABLES);
 
@@ -135,7 +135,7 @@ const MISSING: Key<Missing> = Key::new(
     Given(|| Missing::Refuse),
     "the treatment of cells that are empty, `NA`, `N/A`, `NaN` or `null`. `\"refuse\"`: an error. `\"mean\"`, \
      `\"median\"`: a number becomes the mean or median of its column, measured on the training split. `\"zero\"`: it \
-     becomes 0. Unless refused, a missing category is no category: its inputs are all 0. A missing target is always \
+     becomes 0. Unless missing cells are refused, all inputs of a missing category are 0. A missing target is always \
      refused.",
 )
 .of(TABLES);
@@ -143,23 +143,24 @@ const MISSING: Key<Missing> = Key::new(
 const UNSEEN: Key<Unseen> = Key::new(
     "unseen",
     Given(|| Unseen::Refuse),
-    "the treatment of categories that no training sample has: `\"refuse\"` names the first, `\"other\"` gives each column \
-     one more input for them.",
+    "the treatment of categories that no training sample has: `\"refuse\"` ends the run and names the first one; \
+     `\"other\"` gives each column of categories one more input, which stands for all of them.",
 )
 .of(TABLES);
 
 const SPLIT_COLUMN: Key<String, Absent> = Key::new(
     "split_column",
     Absent("none"),
-    "the column that says to which split a row belongs: its cells are `train`, `validation` or `test`.",
+    "the column that assigns rows to splits: its cells are `train`, `validation` or `test`. It cannot be used with \
+     `window`.",
 )
 .of(TABLES);
 
 const GROUP: Key<String, Absent> = Key::new(
     "group",
     Absent("none"),
-    "the column that says which rows belong together, such as those of a patient: rows with equal cells are in one \
-     split. It cannot be combined with `window`: windows are split by time.",
+    "the column that says which rows belong together, such as those of a patient: rows with equal cells stay in one \
+     split. It cannot be used with `window`.",
 )
 .of(TABLES);
 

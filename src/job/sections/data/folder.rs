@@ -65,7 +65,7 @@ const OWN: Of = Of::kinds(&[FOLDER]);
 const COLOUR: Key<Colour> = Key::new(
     "colour",
     Given(|| Colour::Rgb),
-    "whether images have three channels or one. Others are converted.",
+    "the number of channels: three (`\"rgb\"`) or one (`\"grey\"`). Other images are converted.",
 )
 .of(OWN);
 
@@ -87,7 +87,7 @@ const SIZE: Key<Vec<usize>, Absent> = Key::new(
 const RESIZE: Key<Resize, Absent> = Key::new(
     "resize",
     Absent("`\"crop\"` with `size`, otherwise `\"none\"`"),
-    "how images of other sizes get the size: `\"crop\"` scales them until they cover it and takes the centre, \
+    "how images of another size are resized: `\"crop\"` scales them until they cover `size` and takes the centre, \
      `\"stretch\"` changes their proportions, `\"none\"` refuses them.",
 )
 .of(OWN);
@@ -95,15 +95,16 @@ const RESIZE: Key<Resize, Absent> = Key::new(
 const ON_ERROR: Key<OnError> = Key::new(
     "on_error",
     Given(OnError::default),
-    "what happens if an image cannot be decoded: `\"refuse\"` ends the run with its name; `\"skip\"` decodes all \
-     images at the start, leaves out those that are damaged, and reports them.",
+    "what happens if an image cannot be decoded: `\"refuse\"` ends the run and names the image; `\"skip\"` decodes \
+     all images at the start, leaves out those that are damaged, and reports them.",
 )
 .of(OWN);
 
 const CACHE: Key<usize> = Key::new(
     "cache_megabytes",
     Given(|| 1024),
-    "how much memory a rank uses to keep decoded images. Those that do not fit are decoded again in each epoch.",
+    "the memory in which a rank keeps decoded images, in megabytes. Images that do not fit are decoded again in each \
+     epoch.",
 )
 .of(OWN)
 .within(at_most(1e9));

@@ -11,14 +11,14 @@ use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Secti
 pub(super) const DATASET: Key<String, Required> = Key::new(
     "dataset",
     Required,
-    "`\"mnist\"`, `\"fashion-mnist\"`, `\"cifar-10\"`, `\"digits\"` (8x8, in the repository), `\"synthetic\"` (random \
-     images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
+    "`\"mnist\"`, `\"fashion-mnist\"`, `\"cifar-10\"`, `\"digits\"` (8x8, in the repository), `\"synthetic\"` \
+     (random images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
      [below](#idx-files)). Texts: `\"kjv\"` (the King James Bible), `\"ptb\"` (Penn Treebank), `\"genesis\"` (in the \
      repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
      files). Your own samples of any kind: `\"hdf5\"`, `\"npy\"` and `\"npz\"` (arrays in HDF5 or NumPy files; see \
      [below](#arrays)) or `\"folder\"` (PNG and JPEG images with a sub-folder per class; needs `dir`; see \
-     [below](#folders-of-images)). Tables: `\"csv\"` (columns of CSV files; needs `file`; see [below](#tables)), `\"diabetes\"` (a \
-     measurement per column) or `\"sunspots\"` (a year per row).",
+     [below](#folders-of-images)). Tables: `\"csv\"` (columns of CSV files; needs `file`; see [below](#tables)), \
+     `\"diabetes\"` (442 patients with 10 measurements each) or `\"sunspots\"` (the yearly number of sunspots).",
 )
 .such(Rule::Such {
     must_be: "the name of a dataset",

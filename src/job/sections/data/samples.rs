@@ -69,7 +69,7 @@ const NORMALISE: Key<Normalisation> = Key::new(
 const NORMALISE_TARGETS: Key<Normalisation> = Key::new(
     "normalise_targets",
     Given(|| Normalisation::Standard),
-    "the same for targets that are values. It does not change classes, nor labels of 0 and 1 (`task.kind = \"multi-label\"`).",
+    "the same for target values. Classes and the labels of `task.kind = \"multi-label\"` are never normalised.",
 )
 .of(SAMPLES);
 

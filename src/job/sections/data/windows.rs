@@ -19,8 +19,8 @@ pub struct Windows {
 const WINDOW: Key<usize, Absent> = Key::new(
     "window",
     Absent("each row is a sample"),
-    "for forecasts: the number of rows that the network reads. The rows follow each other in time; a sample is the \
-     sequence of `window` rows.",
+    "the number of rows that the network reads to forecast those after them. Rows must follow each other in time; a \
+     sample is a sequence of `window` rows.",
 )
 .of(WINDOWED)
 .within(at_least(1.0));
@@ -28,8 +28,8 @@ const WINDOW: Key<usize, Absent> = Key::new(
 const HORIZON: Key<usize> = Key::new(
     "horizon",
     Given(|| 1),
-    "the number of rows after a window whose targets are predicted: `horizon` times the number of target columns are the \
-     values of a sample, row by row. Needs `window`.",
+    "the number of rows after a window whose targets are predicted, row by row: a sample has `horizon` target values \
+     per target column. Needs `window`.",
 )
 .of(WINDOWED)
 .within(at_least(1.0));

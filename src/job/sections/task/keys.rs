@@ -24,8 +24,9 @@ pub(super) const LOSS: Key<LossKind, Absent> = Key::new(
 pub(super) const CLASS_WEIGHTS: Key<ClassWeights, Absent> = Key::new(
     "class_weights",
     Absent("1 for every class"),
-    "Factors of the samples of each class in the training loss. `\"balanced\"`: N / (K n) for a class with n of the N \
-     training samples of K classes, as in scikit-learn. For several labels: the factor of each label's positive samples.",
+    "The factors that multiply the training loss of the samples of each class. `\"balanced\"`: N / (K n) for a class \
+     with n of the N training samples of K classes, as in scikit-learn. For several labels: the factors for the \
+     positive samples of each label.",
 );
 
 pub(super) const LABEL_SMOOTHING: Key<f64, Absent> = Key::new(
@@ -38,7 +39,7 @@ pub(super) const LABEL_SMOOTHING: Key<f64, Absent> = Key::new(
 pub(super) const HUBER_DELTA: Key<f64, Absent> = Key::new(
     "huber_delta",
     Absent("1"),
-    "For `\"huber\"`: the error at which the loss changes from a square to a line. Targets that are normalised have a \
+    "For `\"huber\"`: the error at which the loss changes from a square to a line. Normalised targets have a \
      standard deviation of 1.",
 )
 .such(Rule::Such {

@@ -90,7 +90,7 @@ fn other_data_than_the_network_was_made_for_are_refused() {
     place.run(TRAIN).ended(0);
     let eval = |dir: &str| place.run(&format!("eval run/checkpoints/best.h5 --data-dir {dir}"));
     eval("pictures").ended(0);
-    let made_for = "its network computes 10 logits for samples of 1x8x8, but `idx` has ";
+    let made_for = "its network computes 10 outputs for samples of 1x8x8, but `idx` has ";
     for (dir, shape, labels, found) in [
         ("wide", [4, 4, 16], [0, 1, 2, 9], "10 classes for 1x4x16"),
         ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes for 1x8x8"),
