@@ -114,8 +114,8 @@ const INPUTS: Key<Columns> = Key::new(
 const TARGETS: Key<OneOrMore<String>, Reported> = Key::new(
     "targets",
     Reported,
-    "the column to predict, or a list of columns. Numbers are values; a single column of text, or of whole numbers \
-     that is also listed in `categories`, holds classes.",
+    "the column to predict, or a list of columns. Numbers are values; a single column of text holds classes, and \
+     so does one of whole numbers if `task.kind = \"classification\"` or if it is listed in `categories`.",
 )
 .of(TABLES);
 
