@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use ::hdf5::dataset::Layout;
-use ::hdf5::types::TypeDescriptor;
+use ::hdf5::types::{TypeDescriptor, VarLenUnicode};
 use ::hdf5::{Dataset, File, Group, H5Type, Hyperslab, LinkType, SliceOrIndex};
 use ndarray::IxDyn;
 
@@ -20,6 +20,9 @@ use ternflock_base::suggest::suggest;
 /// The memory for decompressed chunks of a dataset, and the number of its slots: a prime about a hundred times the chunks.
 const CACHE_BYTES: usize = 16 << 20;
 const CACHE_SLOTS: usize = 12_421;
+
+/// The dataset with the names of classes.
+const CLASS_NAMES: &str = "class_names";
 
 /// A dataset of numbers in an HDF5 file.
 pub struct Hdf5 {
@@ -119,6 +122,25 @@ impl Array for Hdf5 {
     fn path(&self) -> &Path {
         &self.name
     }
+}
+
+/// The names in the dataset `class_names` of the file with the dataset that `name` says, as `ternflock data import` writes
+/// them; empty if the file has none.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn class_names(name: &str, directory: Option<&Path>) -> Result<Vec<String>> {
+    let file = name.rsplit_once(":/").map_or(name, |(file, _)| file);
+    let path = directory.map_or_else(|| file.into(), |directory| directory.join(file));
+    let failed = |error: ::hdf5::Error| {
+        Error::data(&path, format!("its names of classes cannot be read: {}", reason(&error)))
+    };
+    let file = File::open(&path).map_err(failed)?;
+    if check_link(&file, CLASS_NAMES).is_err() {
+        return Ok(Vec::new());
+    }
+    let names = file.dataset(CLASS_NAMES).and_then(|names| names.read_raw::<VarLenUnicode>());
+    names.map(|names| names.iter().map(ToString::to_string).collect()).map_err(failed)
 }
 
 /// The dataset at the path `inside` of `file`. An `Err` has the reason why there is none.

@@ -65,7 +65,16 @@ pub(super) fn open(
         validation.transpose()?,
         how.test_files.as_ref().map(|files| other(&files.inputs, &files.targets)).transpose()?,
     );
-    Ok(Sources { train: Arc::new(train), validation, test, preparation: Preparation::default() })
+    let mut class_names = match (dataset, train.classes(), how.targets.0.first()) {
+        ("hdf5", Some(_), Some(targets)) => hdf5::class_names(targets, directory)?,
+        _ => Vec::new(),
+    };
+    if train.classes() != Some(class_names.len()) {
+        // They belong to other classes.
+        class_names.clear();
+    }
+    let preparation = Preparation { class_names, ..Preparation::default() };
+    Ok(Sources { train: Arc::new(train), validation, test, preparation })
 }
 
 /// Opens the array that a job calls `name`.

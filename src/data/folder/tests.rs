@@ -281,6 +281,13 @@ fn a_packed_folder_holds_the_same_images() {
     assert_eq!(file.dataset("labels").unwrap().read_raw::<i32>().unwrap(), [0, 0, 1, 1]);
     let names = file.dataset("class_names").unwrap().read_raw::<hdf5::types::VarLenUnicode>().unwrap();
     assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["cat", "dog"]);
+    drop(file);
+    let job = "[data]\ndataset = 'hdf5'\ninputs = 'packed, with a comma.h5:/images'\n\
+               targets = 'packed, with a comma.h5:/labels'\n[model]\npreset = 'lenet'\n[train]\nepochs = 1\n\
+               global_batch = 1\n[optimizer]\nlearning_rate = 0.1\n";
+    let data = ternflock_job::parse("job.toml".into(), job, &[], Some("job")).unwrap().job.data;
+    let opened = crate::open_samples(&data, None, Some(directory.path()), None).unwrap().unwrap();
+    assert_eq!(opened.preparation.class_names, ["cat", "dog"]);
 }
 
 #[test]
