@@ -29,13 +29,11 @@ The rules clip at exchange.clip_sigma (2.5 if that is 0) standard deviations of
   elements      all elements of a tensor, as published
   nonzero       those that are not zero
   touched_rows  those in rows that are not all zero
-  row_scales    as touched_rows, but a row with an element above the threshold
-                is not clipped: it has a scale of its own and three ternaries
-                per element (exchange.row_scales)
-  every_row     those in the same row, which has a scale of its own; measured
-                only, not available to jobs
+  row_scales    as touched_rows; rows above it have own scales, nothing is clipped
+  every_row     those in the same row, which has a scale of its own (not for jobs)
   unclipped     no clipping
-An asterisk marks the rule that the job uses for a tensor; `job` is that choice for all tensors together.")]
+The rule row_scales is that of exchange.row_scales: three ternaries per element in rows with a scale of their own. An
+asterisk marks the rule that the job uses for a tensor; `job` is that choice for all tensors together.")]
 pub struct Compression {
     /// The job file. Nothing is evaluated, and no run directory is written.
     pub job: PathBuf,
