@@ -29,7 +29,7 @@ The rules clip at exchange.clip_sigma (2.5 if that is 0) standard deviations of
   elements      all elements of a tensor, as published
   nonzero       those that are not zero
   touched_rows  those in rows that are not all zero
-  row_scales    as touched_rows; rows above it have own scales, nothing is clipped
+  row_scales    as touched_rows; large rows have own scales, none is clipped
   every_row     those in the same row, which has a scale of its own (not for jobs)
   unclipped     no clipping
 The rule row_scales is that of exchange.row_scales: three ternaries per element in rows with a scale of their own. An
