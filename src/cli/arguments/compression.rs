@@ -30,7 +30,7 @@ The rules clip at exchange.clip_sigma (2.5 if that is 0) standard deviations of
   nonzero       those that are not zero
   touched_rows  those in rows that are not all zero
   row_scales    as touched_rows; large rows have own scales, none is clipped
-  every_row     those in the same row, which has a scale of its own (not for jobs)
+  every_row     those in the same row, with a scale of its own (not for jobs)
   unclipped     no clipping
 The rule row_scales is that of exchange.row_scales: three ternaries per element in rows with a scale of their own. An
 asterisk marks the rule that the job uses for a tensor; `job` is that choice for all tensors together.")]
