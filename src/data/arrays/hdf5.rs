@@ -48,12 +48,7 @@ impl Hdf5 {
         let path = directory.map_or_else(|| file.into(), |directory| directory.join(file));
         let named = PathBuf::from(format!("{}:/{inside}", path.display()));
         let failed = |message: String| Error::data(&named, message);
-        // The library would wait for a named pipe.
-        open_regular(&path).map_err(|error| Error::data(&path, format!("cannot be read: {error}")))?;
-        let file = File::with_options()
-            .with_fapl(|access| access.chunk_cache(CACHE_SLOTS, CACHE_BYTES, 0.75))
-            .open(&path)
-            .map_err(|error| Error::data(&path, format!("cannot be opened: {}", reason(&error))))?;
+        let file = open_file(&path)?;
         let dataset = find(&file, inside).map_err(failed)?;
         if dataset.filename() != file.filename() {
             return Err(failed(format!("is a link to {}: name that file", dataset.filename())));
@@ -93,6 +88,16 @@ impl Hdf5 {
         out.iter_mut().zip(&values).for_each(|(out, value)| *out = convert(value));
         Ok(())
     }
+}
+
+/// Opens the file at `path` for reading.
+fn open_file(path: &Path) -> Result<File> {
+    // The library would wait for a named pipe.
+    open_regular(path).map_err(|error| Error::data(path, format!("cannot be read: {error}")))?;
+    File::with_options()
+        .with_fapl(|access| access.chunk_cache(CACHE_SLOTS, CACHE_BYTES, 0.75))
+        .open(path)
+        .map_err(|error| Error::data(path, format!("cannot be opened: {}", reason(&error))))
 }
 
 impl Array for Hdf5 {
@@ -135,7 +140,7 @@ pub fn class_names(name: &str, directory: Option<&Path>) -> Result<Vec<String>> 
     let failed = |error: ::hdf5::Error| {
         Error::data(&path, format!("its names of classes cannot be read: {}", reason(&error)))
     };
-    let file = File::open(&path).map_err(failed)?;
+    let file = open_file(&path)?;
     if check_link(&file, CLASS_NAMES).is_err() {
         return Ok(Vec::new());
     }
