@@ -18,6 +18,15 @@ use ternflock_job::{Split, Validation};
 const SHARE: usize = 10;
 const MOST: usize = 10_000;
 
+/// The number of samples that `how` requests of `samples`. The default takes no more than `spare`.
+pub(super) fn size(how: Validation, samples: usize, spare: usize) -> usize {
+    match how {
+        Validation::Auto => (samples / SHARE).clamp(1, MOST).min(spare),
+        Validation::Share(share) => ((samples as f64 * share).round() as usize).max(1),
+        Validation::Count(count) => count,
+    }
+}
+
 impl Dataset {
     /// Takes the validation split that `how` requests from the training set. Returns `None` if it requests
     /// none, or if it leaves the size to the program and no class has a second training sample to give. The
@@ -27,11 +36,7 @@ impl Dataset {
     /// If no training samples would be left.
     pub fn split_validation(&mut self, how: &Split) -> Result<Option<Images>> {
         let (samples, spare) = (self.train.len(), spare(&counts(&self.train)));
-        let count = match how.validation {
-            Validation::Auto => (samples / SHARE).clamp(1, MOST).min(spare),
-            Validation::Share(share) => ((samples as f64 * share).round() as usize).max(1),
-            Validation::Count(count) => count,
-        };
+        let count = size(how.validation, samples, spare);
         if count == 0 {
             return Ok(None);
         }

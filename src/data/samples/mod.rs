@@ -18,7 +18,7 @@ pub use layout::to_input;
 pub use preparation::Preparation;
 pub use scale::Scale;
 pub use sources::{Sources, open_samples};
-pub use split::{Parts, Role, roles, split, split_ordered};
+pub use split::{Parts, Role, roles, sizes, spare_of, split, split_ordered};
 
 use super::Facts;
 use ternflock_base::error::Result;

@@ -3,16 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Parts, Preparation, Samples, Selection, split, split_ordered};
+use super::{Parts, Preparation, Samples, Selection, sizes, spare_of, split, split_ordered};
 use crate::folder::{self, FolderSets, ImageFolder};
-use crate::split::spare;
 use crate::{arrays, table};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Data, Draw, Folder, SampleSettings, Split, TaskKind, Validation};
-
-/// The default share of a split, and the maximum number of samples that this default takes.
-const SHARE: usize = 10;
-const MOST: usize = 10_000;
+use ternflock_job::{Data, Draw, Folder, SampleSettings, Split, TaskKind};
 
 /// The sets in which a source has its samples.
 pub struct Sources {
@@ -75,19 +70,13 @@ impl Sources {
     /// If no training sample is left.
     pub fn split(&self, validation: &Split, settings: &SampleSettings) -> Result<Parts> {
         let all = self.train.len();
-        let mut left = self.train.labels().map_or(all.saturating_sub(1), |labels| spare_of(&labels));
-        let mut size = |set: &Option<Arc<dyn Samples>>, how| {
-            let size = match how {
-                _ if set.is_some() => 0,
-                Validation::Auto => (all / SHARE).clamp(1, MOST).min(left),
-                Validation::Share(share) => ((all as f64 * share).round() as usize).max(1),
-                Validation::Count(count) => count,
-            };
-            left = left.saturating_sub(size);
-            size
-        };
-        let test = size(&self.test, settings.test);
-        let validation_size = size(&self.validation, validation.validation);
+        let left = self.train.labels().map_or(all.saturating_sub(1), |labels| spare_of(&labels));
+        let [validation_size, test] = sizes(
+            all,
+            left,
+            self.validation.is_none().then_some(validation.validation),
+            self.test.is_none().then_some(settings.test),
+        );
         let mut parts = match settings.split {
             Draw::Random => split(&self.train, validation_size, test, validation.validation_seed)?,
             Draw::Ordered => split_ordered(&self.train, validation_size, test)?,
@@ -97,11 +86,4 @@ impl Sources {
         self.test.iter().for_each(|set| parts.test = own(set));
         Ok(parts)
     }
-}
-
-/// The number of samples with these `labels` that can be taken so that each class keeps one.
-fn spare_of(labels: &[usize]) -> usize {
-    let mut counts = vec![0; labels.iter().max().map_or(0, |largest| largest + 1)];
-    labels.iter().for_each(|&label| counts[label] += 1);
-    spare(&counts)
 }

@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Samples, Selection};
-use crate::split::apportion;
+use crate::split::{apportion, size, spare};
 use rand::seq::SliceRandom;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Reader, Stream};
+use ternflock_job::Validation;
 
 /// A set in three parts. Each keeps the order of the samples.
 pub struct Parts {
@@ -18,6 +19,30 @@ pub struct Parts {
     pub validation: Selection,
     /// The samples that judge it; may be empty.
     pub test: Selection,
+}
+
+/// The numbers of validation and test samples that are split off from `all`, of which `left` can be spared: as `validation` and
+/// `test` say, where `None` is a set that is there already.
+pub fn sizes(
+    all: usize,
+    mut left: usize,
+    validation: Option<Validation>,
+    test: Option<Validation>,
+) -> [usize; 2] {
+    let mut take = |how: Option<Validation>| {
+        let size = how.map_or(0, |how| size(how, all, left));
+        left = left.saturating_sub(size);
+        size
+    };
+    let test = take(test);
+    [take(validation), test]
+}
+
+/// The number of samples with these `labels` that can be taken so that each class keeps one.
+pub fn spare_of(labels: &[usize]) -> usize {
+    let mut counts = vec![0; labels.iter().max().map_or(0, |largest| largest + 1)];
+    labels.iter().for_each(|&label| counts[label] += 1);
+    spare(&counts)
 }
 
 /// Draws `validation` and `test` samples of `samples` at random by `seed`; the rest is for training. If samples have

@@ -8,8 +8,7 @@ use rand::seq::SliceRandom;
 use super::column::{Cells, Words};
 use super::plan::Plan;
 use super::read::Table;
-use crate::samples::{Role, roles};
-use crate::split::spare;
+use crate::samples::{Role, roles, sizes, spare_of};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Reader, Stream};
 use ternflock_base::suggest::suggest;
@@ -29,26 +28,12 @@ pub struct Shares {
     pub seed: u64,
 }
 
-/// The default share of a split, and the maximum number of samples that this default takes.
-const SHARE: usize = 10;
-const MOST: usize = 10_000;
-
 impl Shares {
     /// The numbers of validation and test samples that are split off from `all`, of which `left` can be spared. A set that
     /// is there already is not split off.
-    pub fn sizes(&self, all: usize, mut left: usize, has_validation: bool, has_test: bool) -> [usize; 2] {
-        let mut size = |is_there, how| {
-            let size = match how {
-                _ if is_there => 0,
-                Validation::Auto => (all / SHARE).clamp(1, MOST).min(left),
-                Validation::Share(share) => ((all as f64 * share).round() as usize).max(1),
-                Validation::Count(count) => count,
-            };
-            left = left.saturating_sub(size);
-            size
-        };
-        let test = size(has_test, self.test);
-        [size(has_validation, self.validation), test]
+    pub fn sizes(&self, all: usize, left: usize, has_validation: bool, has_test: bool) -> [usize; 2] {
+        let missing = |is_there: bool, how| (!is_there).then_some(how);
+        sizes(all, left, missing(has_validation, self.validation), missing(has_test, self.test))
     }
 }
 
@@ -73,10 +58,8 @@ pub fn parts(
     let has = |one: Role| role.contains(&one);
     let left: Vec<usize> = (0..role.len()).filter(|&row| role[row] == Role::Train).collect();
     let labels: Vec<usize> = left.iter().map(|&row| strata[row]).collect();
-    let mut counts = vec![0; labels.iter().max().map_or(0, |largest| largest + 1)];
-    labels.iter().for_each(|&label| counts[label] += 1);
     let sizes @ [validation, test] =
-        shares.sizes(left.len(), spare(&counts), has(Role::Validation), has(Role::Test));
+        shares.sizes(left.len(), spare_of(&labels), has(Role::Validation), has(Role::Test));
     if validation.saturating_add(test) >= left.len() {
         return Err(Error::Usage(format!(
             "cannot take {validation} rows for validation and {test} for the test from {}: at least one must be left for \
