@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::steps::BLOCK;
 use super::{Example, Examples, SEQUENCE, single_sequence};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -40,9 +41,6 @@ impl Describe for GlobalAvgPool1d {
 struct Mean {
     steps: usize,
 }
-
-/// Numbers of a step whose sums stay in the L1 cache.
-const BLOCK: usize = 1024;
 
 impl Layer for Mean {
     fn forward(&mut self, pass: Forward<'_>) {

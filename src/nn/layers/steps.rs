@@ -73,7 +73,7 @@ impl Windows {
 
 /// Numbers of a step that are computed together: few enough that they stay in the L1 cache from one step of a
 /// window to the next.
-const BLOCK: usize = 1024;
+pub(super) const BLOCK: usize = 1024;
 
 /// The blocks of a step of `numbers` numbers.
 pub(super) fn blocks(numbers: usize) -> impl Iterator<Item = Range<usize>> {
