@@ -4,6 +4,8 @@
 //! BLAS has its own kernels and its own setting (`OPENBLAS_CORETYPE`), and so does the gradient codec, whose
 //! results are the same with all instructions.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,8 @@ pub enum Isa {
     Avx512,
     /// These, and products of bf16: AVX512_BF16.
     Avx512Bf16,
+    /// These, and products of tiles of bf16: AMX_TILE and AMX_BF16.
+    AmxBf16,
 }
 
 /// The decision, in the form that kernels need.
@@ -39,7 +43,8 @@ static DECISION: OnceLock<Decision> = OnceLock::new();
 
 impl Isa {
     /// All of them, the least capable first.
-    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16];
+    pub const ALL: [Isa; 6] =
+        [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::AmxBf16];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
@@ -49,6 +54,7 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Avx512Bf16 => "avx512-bf16",
+            Isa::AmxBf16 => "amx-bf16",
         }
     }
 
@@ -67,6 +73,21 @@ impl Isa {
         decision().isa
     }
 
+    /// Whether it has AVX-512 F, BW, CD, DQ and VL.
+    pub const fn has_avx512(self) -> bool {
+        matches!(self, Isa::Avx512 | Isa::Avx512Bf16 | Isa::AmxBf16)
+    }
+
+    /// Whether it has AVX512_BF16.
+    pub const fn has_avx512_bf16(self) -> bool {
+        matches!(self, Isa::Avx512Bf16 | Isa::AmxBf16)
+    }
+
+    /// Whether it has AMX_TILE and AMX_BF16.
+    pub const fn has_amx_bf16(self) -> bool {
+        matches!(self, Isa::AmxBf16)
+    }
+
     /// What `pulp` compiles kernels for; `None` if this machine does not have these instructions.
     fn arch(self) -> Option<Arch> {
         match self {
@@ -79,6 +100,8 @@ impl Isa {
             Isa::Avx512 => pulp::x86::V4::try_new().map(Arch::V4),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => Isa::Avx512.arch().filter(|_| is_x86_feature_detected!("avx512bf16")),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AmxBf16 => Isa::Avx512Bf16.arch().filter(|_| amx::is_allowed()),
             #[allow(unreachable_patterns, reason = "other kinds of machines lack the rest")]
             _ => None,
         }

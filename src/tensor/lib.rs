@@ -23,6 +23,8 @@ mod simd;
 #[cfg(test)]
 mod testing;
 mod threads;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod transpose;
 
 pub use bf16::Precision;

@@ -67,7 +67,7 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
 /// The vector instructions that [`vectorise`] uses: `AVX-512`, `AVX2`, `NEON` or `none`.
 pub fn vector_instructions() -> &'static str {
     match Isa::in_use() {
-        Isa::Avx512 | Isa::Avx512Bf16 => "AVX-512",
+        Isa::Avx512 | Isa::Avx512Bf16 | Isa::AmxBf16 => "AVX-512",
         Isa::Avx2 => "AVX2",
         Isa::Neon => "NEON",
         Isa::Scalar => "none",

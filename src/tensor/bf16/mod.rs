@@ -71,6 +71,17 @@ pub fn multiply_add(sum: f32, a: f32, b: f32) -> f32 {
     flush(a.mul_add(b, flush(sum)))
 }
 
+/// `sum` plus the products of up to 16 pairs of values that [`round`] has produced, in the order of AMX: two sums
+/// begin at zero and add the products of the first and of the second values of the pairs; then both are added, and
+/// their total is added to `sum`. Every operation rounds once, and a subnormal operand or result becomes zero.
+pub fn add_products(sum: f32, pairs: impl IntoIterator<Item = ([f32; 2], [f32; 2])>) -> f32 {
+    let mut sums = [0.0; 2];
+    for (a, b) in pairs {
+        sums = [0, 1].map(|i| multiply_add(sums[i], a[i], b[i]));
+    }
+    flush(flush(sum) + flush(sums[0] + sums[1]))
+}
+
 /// `value`, or zero of the same sign if it is subnormal.
 #[inline(always)]
 pub fn flush(value: f32) -> f32 {
@@ -80,7 +91,12 @@ pub fn flush(value: f32) -> f32 {
 /// Whether kernels may use the instructions AVX512_BF16: this machine has them, and the process was not told to
 /// do without ([`crate::set_isa`]).
 pub fn has_avx512_bf16() -> bool {
-    Isa::in_use() == Isa::Avx512Bf16
+    Isa::in_use().has_avx512_bf16()
+}
+
+/// The same for AMX_TILE and AMX_BF16.
+pub fn has_amx_bf16() -> bool {
+    Isa::in_use().has_amx_bf16()
 }
 
 const SIGN: u32 = 0x8000_0000;

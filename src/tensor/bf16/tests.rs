@@ -55,6 +55,7 @@ fn slices_are_rounded_value_by_value() {
 #[cfg(target_arch = "x86_64")]
 mod instructions {
     use super::*;
+    use crate::tiles::{self, Amx, Layout};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f,avx512bf16")]
@@ -88,6 +89,22 @@ mod instructions {
         }
     }
 
+    /// The product of one tile of pairs.
+    fn multiply_tiles(amx: Amx, [m, k]: [usize; 2], sums: &mut [f32], a: &[u32], b: &[u32]) {
+        let mut shapes = [(m, 16); 8];
+        (shapes[1], shapes[2]) = ((m, k), (k, 16));
+        Layout::new(shapes).with(amx, || {
+            // SAFETY: m rows of 16 sums, m rows of k pairs, and k rows of 16 pairs.
+            unsafe {
+                tiles::load::<0>(sums.as_ptr().cast(), 64);
+                tiles::load::<1>(a.as_ptr(), 4 * k);
+                tiles::load::<2>(b.as_ptr(), 64);
+                tiles::multiply_add::<0, 1, 2>();
+                tiles::store::<0>(sums.as_mut_ptr(), 64);
+            }
+        });
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         /// Any bits: subnormal and huge values, infinities, NaN.
@@ -116,6 +133,35 @@ mod instructions {
                 let sum = multiply_add(sums[lane], value(a[lane][1]), value(b[lane][1]));
                 let sum = multiply_add(sum, value(a[lane][0]), value(b[lane][0]));
                 prop_assert!(sum.to_bits() == found[lane].to_bits() || sum.is_nan() && found[lane].is_nan());
+            }
+        }
+
+        /// Tiles of every shape, with any bits.
+        #[test]
+        fn tiles_add_products_as_defined(
+            [m, k] in [1usize..=16, 1usize..=16],
+            sums in prop::collection::vec(any::<u32>(), 256),
+            [a, b] in [prop::collection::vec(any::<u32>(), 256), prop::collection::vec(any::<u32>(), 256)],
+            exponents in 0u32..4,
+        ) {
+            let Some(amx) = Amx::detect() else { return Ok(()) };
+            let narrow = |bits: u32| match exponents {
+                0 => bits,
+                1 => bits & 0x83ff_ffff | 0x3c00_0000,
+                2 => bits & 0x81ff_ffff | 0x1e00_0000,
+                _ => bits & 0x81ff_ffff,
+            };
+            let pair = |bits: u32| narrow(bits) & 0xffff_0000 | narrow(bits << 16) >> 16;
+            let [a, b] = [a, b].map(|all| all.into_iter().map(pair).collect::<Vec<_>>());
+            let sums: Vec<f32> = sums.into_iter().map(|bits| f32::from_bits(narrow(bits))).collect();
+            let mut found = sums.clone();
+            multiply_tiles(amx, [m, k], &mut found, &a, &b);
+            let values = |bits: u32| [bits as u16, (bits >> 16) as u16].map(|half| flush(widen(half)));
+            for (at, (&found, &sum)) in found.iter().zip(&sums).enumerate().take(16 * m) {
+                let (row, column) = (at / 16, at % 16);
+                let pairs = (0..k).map(|k_| (values(a[row * k + k_]), values(b[k_ * 16 + column])));
+                let sum = add_products(sum, pairs);
+                prop_assert!(sum.to_bits() == found.to_bits() || sum.is_nan() && found.is_nan(), "{sum:e} {found:e}");
             }
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn uses_blas(precision: Precision) -> bool {
 /// does so unless AVX-512 is in use: with narrower vectors, BLAS is faster (docs/adr/0033). The choice depends on
 /// nothing else, because it decides the last bits of every product.
 pub fn blas_computes() -> bool {
-    !matches!(Isa::in_use(), Isa::Avx512 | Isa::Avx512Bf16)
+    !Isa::in_use().has_avx512()
 }
 
 /// The blocked product, with buffers that are kept for later calls.

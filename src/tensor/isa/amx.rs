@@ -1,0 +1,63 @@
+//! Whether this process may use tiles: the processor has AMX_BF16, and the system saves tiles and allows them.
+//!
+//! Linux saves the 8 kB of tiles of a thread only for processes that have asked for it, and some virtual
+//! machines mask the feature (Linux, *Using XSTATE features in user space applications*). The standard
+//! library does not detect AMX in stable Rust.
+
+use std::arch::x86_64::{__cpuid_count, _xgetbv};
+use std::sync::OnceLock;
+
+/// Asks the processor, and once the system for permission, which all threads then have.
+pub fn is_allowed() -> bool {
+    static ALLOWED: OnceLock<bool> = OnceLock::new();
+    *ALLOWED.get_or_init(|| processor_has_tiles() && system_allows_tiles())
+}
+
+fn processor_has_tiles() -> bool {
+    // Without AVX-512, there may be neither these leaves nor XGETBV.
+    if !is_x86_feature_detected!("avx512f") {
+        return false;
+    }
+    // Leaf 7: EDX has AMX_BF16 and AMX_TILE. Leaf 1DH: the number of tiles of palette 1 and their size.
+    let features = __cpuid_count(7, 0).edx;
+    if features & AMX_BF16 == 0 || features & AMX_TILE == 0 {
+        return false;
+    }
+    let palette = __cpuid_count(0x1d, 1);
+    let (tiles, row_bytes, rows) = (palette.ebx >> 16, palette.ebx & 0xffff, palette.ecx & 0xffff);
+    // SAFETY: a processor with AVX-512 has XGETBV, and the system has enabled it.
+    let enabled = unsafe { enabled_states() };
+    tiles >= 8 && row_bytes >= 64 && rows >= 16 && enabled & TILE_STATES == TILE_STATES
+}
+
+/// # Safety
+/// The processor has XGETBV, and the system has enabled it.
+#[target_feature(enable = "xsave")]
+unsafe fn enabled_states() -> u64 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { _xgetbv(0) }
+}
+
+/// Asks for permission to use tiles.
+fn system_allows_tiles() -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call changes what this process may use, and nothing that it uses.
+    return unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 };
+    #[cfg(not(target_os = "linux"))]
+    return false;
+}
+
+/// Bits of `CPUID` leaf 7, EDX.
+const AMX_BF16: u32 = 1 << 22;
+const AMX_TILE: u32 = 1 << 24;
+
+/// Bits of `XCR0`: the configuration of tiles, and their contents.
+const TILE_STATES: u64 = 1 << 17 | 1 << 18;
+
+/// From Linux, `asm/prctl.h`.
+#[cfg(target_os = "linux")]
+const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+
+/// The contents of tiles.
+#[cfg(target_os = "linux")]
+const XFEATURE_XTILEDATA: libc::c_long = 18;

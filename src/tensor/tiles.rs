@@ -1,0 +1,117 @@
+//! Tiles of AMX: eight registers of up to 16 rows of 64 bytes, and products of them.
+//!
+//! It is written with `asm!` because the intrinsics need a nightly compiler (docs/adr/0032). The compiler has no
+//! values in tiles, so that their content stays from one block of `asm!` to the next.
+//!
+//! A [`Layout`] gives each tile its rows and the bytes of a row. [`Layout::with`] configures the tiles of this
+//! thread, runs a kernel and releases them: a thread without tiles is cheaper to switch.
+
+use std::arch::asm;
+
+use crate::bf16::has_amx_bf16;
+
+/// The proof that this process may use tiles: only [`Amx::detect`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Amx(());
+
+impl Amx {
+    /// Asks what is in use.
+    pub fn detect() -> Option<Amx> {
+        has_amx_bf16().then_some(Amx(()))
+    }
+}
+
+/// The most rows of a tile.
+pub const ROWS: usize = 16;
+
+/// The most words of 32 bits in a row of a tile.
+pub const WORDS: usize = 16;
+
+/// The shapes of the eight tiles, in the form that `ldtilecfg` reads.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Layout {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Layout {
+    /// The layout of tiles with these (rows, words of a row), each from 1 to 16.
+    ///
+    /// # Panics
+    /// If a tile has another shape.
+    pub fn new(tiles: [(usize, usize); 8]) -> Layout {
+        let mut layout =
+            Layout { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+        for (tile, (rows, words)) in tiles.into_iter().enumerate() {
+            assert!((1..=ROWS).contains(&rows) && (1..=WORDS).contains(&words), "a tile of {rows} x {words}");
+            layout.rows[tile] = rows as u8;
+            layout.row_bytes[tile] = 4 * words as u16;
+        }
+        layout
+    }
+
+    /// Runs `kernel` with this layout on this thread. All tiles begin as zeros. A kernel must not call
+    /// `with` itself.
+    pub fn with<R>(&self, _: Amx, kernel: impl FnOnce() -> R) -> R {
+        // SAFETY: tiles are allowed, and the layout is valid.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) self, options(nostack, preserves_flags, readonly)) };
+        let result = kernel();
+        // SAFETY: tiles are allowed.
+        unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
+        result
+    }
+}
+
+/// Fills tile `T` with zeros.
+///
+/// # Safety
+/// Inside [`Layout::with`].
+#[inline(always)]
+pub unsafe fn zero<const T: usize>() {
+    // SAFETY: guaranteed by the caller.
+    unsafe { asm!("tilezero tmm{t}", t = const T, options(nostack, preserves_flags, nomem)) };
+}
+
+/// Loads the rows of tile `T`, which are `stride` bytes apart.
+///
+/// # Safety
+/// Inside [`Layout::with`]; the rows can be read.
+#[inline(always)]
+pub unsafe fn load<const T: usize>(from: *const u32, stride: usize) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        asm!("tileloadd tmm{t}, [{from} + {stride}*1]", t = const T, from = in(reg) from, stride = in(reg) stride,
+             options(nostack, preserves_flags, readonly));
+    }
+}
+
+/// Stores the rows of tile `T`, which are `stride` bytes apart.
+///
+/// # Safety
+/// Inside [`Layout::with`]; the rows can be written, and no other code accesses them.
+#[inline(always)]
+pub unsafe fn store<const T: usize>(to: *mut f32, stride: usize) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        asm!("tilestored [{to} + {stride}*1], tmm{t}", t = const T, to = in(reg) to, stride = in(reg) stride,
+             options(nostack, preserves_flags));
+    }
+}
+
+/// `C += A B` of float32 sums C `[m, n]` and pairs of bf16 values A `[m, k]`, B `[k, n]`, as
+/// [`crate::bf16::add_products`] defines it.
+///
+/// # Safety
+/// Inside [`Layout::with`]; the shapes match.
+#[inline(always)]
+pub unsafe fn multiply_add<const C: usize, const A: usize, const B: usize>() {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        asm!("tdpbf16ps tmm{c}, tmm{a}, tmm{b}", c = const C, a = const A, b = const B,
+             options(nostack, preserves_flags, nomem));
+    }
+}
