@@ -1,6 +1,7 @@
 //! How products of a [`Precision`] are computed on this machine, in words.
 
-use super::bf16::{Precision, has_avx512_bf16};
+use super::bf16::Precision;
+use super::isa::Isa;
 
 impl Precision {
     /// Both of them.
@@ -16,22 +17,28 @@ impl Precision {
 
     /// The arithmetic of its products with the instructions in use, as checkpoints record it.
     pub fn arithmetic(self) -> &'static str {
-        match (self, has_avx512_bf16()) {
-            (Precision::Float32, _) => "float32",
-            (Precision::Bf16, true) => "bf16 by AVX512_BF16",
-            (Precision::Bf16, false) => "bf16 by float32 arithmetic",
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Bf16 => match Isa::in_use() {
+                Isa::AmxBf16 => "bf16 by AMX",
+                Isa::Avx512Bf16 => "bf16 by AVX512_BF16",
+                Isa::Scalar | Isa::Neon | Isa::Avx2 | Isa::Avx512 => "bf16 by float32 arithmetic",
+            },
         }
     }
 
     /// The same for a user, who may expect bf16 to be faster.
     pub fn described(self) -> &'static str {
-        match (self, has_avx512_bf16()) {
-            (Precision::Float32, _) => "float32 products",
-            (Precision::Bf16, true) => "bf16 products (AVX512_BF16)",
-            (Precision::Bf16, false) => {
-                "bf16 products without AVX512_BF16: rounded operands in float32 arithmetic, no faster \
-                 than float32"
-            }
+        match self {
+            Precision::Float32 => "float32 products",
+            Precision::Bf16 => match Isa::in_use() {
+                Isa::AmxBf16 => "bf16 products (AMX)",
+                Isa::Avx512Bf16 => "bf16 products (AVX512_BF16)",
+                Isa::Scalar | Isa::Neon | Isa::Avx2 | Isa::Avx512 => {
+                    "bf16 products without AVX512_BF16: rounded operands in float32 arithmetic, no faster \
+                     than float32"
+                }
+            },
         }
     }
 }

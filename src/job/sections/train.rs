@@ -88,8 +88,8 @@ const PRECISION: Key<Precision> = Key::new(
     "precision",
     Given(|| Precision::Float32),
     "The number format of the operands of matrix products and convolutions, forward and backward. `\"bf16\"` \
-     rounds them to bfloat16 and adds the products in float32, which is faster on processors with AVX512_BF16 \
-     ([guide](how-to/bf16.md)). Weights, optimizer, statistics, loss and exchange are always float32.",
+     rounds them to bfloat16 and adds the products in float32, which is faster on processors with AMX or \
+     AVX512_BF16 ([guide](how-to/bf16.md)). Weights, optimizer, statistics, loss and exchange are always float32.",
 );
 
 const SEED: Key<u64> = Key::new(

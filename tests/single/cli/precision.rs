@@ -60,8 +60,8 @@ fn an_unknown_precision_is_refused_with_the_nearest() {
     place.run("bench step --precision half").refused(2, &["--precision", "float32, bf16"]);
 }
 
-/// One process uses one instruction set, so each has its own run. AVX512_BF16 changes nothing for float32, and computes
-/// bf16 to the same bits as the portable code, because no sum of this network is below 2^-126.
+/// One process uses one instruction set, so each has its own run. AVX512_BF16 and AMX change nothing for float32. AVX512_BF16
+/// computes bf16 to the same bits as the portable code, because no sum of this network is below 2^-126.
 #[test]
 fn every_instruction_set_trains_the_same_network() {
     let place = Place::new(PROGRAM);
@@ -72,12 +72,12 @@ fn every_instruction_set_trains_the_same_network() {
             let train =
                 place.run(&format!("train tiny.toml --run-dir {directory} {set} --isa {}", isa.name()));
             let err = train.ended(0).err;
-            assert_eq!(err.contains(SLOW), precision == "bf16" && isa != Isa::Avx512Bf16, "{err}");
+            assert_eq!(err.contains(SLOW), precision == "bf16" && !isa.has_avx512_bf16(), "{err}");
             let vectors = match isa {
                 Isa::Scalar => "none",
                 Isa::Neon => "NEON",
                 Isa::Avx2 => "AVX2",
-                Isa::Avx512 | Isa::Avx512Bf16 => "AVX-512",
+                Isa::Avx512 | Isa::Avx512Bf16 | Isa::AmxBf16 => "AVX-512",
             };
             assert_eq!(start_event(&place, &directory)["vectors"], vectors);
             let end = place.inspect(&format!("{directory}/{LAST}"));
@@ -91,6 +91,9 @@ fn every_instruction_set_trains_the_same_network() {
         let hash = |wanted: Isa| all.iter().find(|(isa, ..)| *isa == wanted).map(|(_, hash, _)| hash);
         if let (Some(without), Some(with)) = (hash(Isa::Avx512), hash(Isa::Avx512Bf16)) {
             assert_eq!(without, with, "{precision}");
+        }
+        if let (Some(without), Some(with)) = (hash(Isa::Avx512), hash(Isa::AmxBf16)) {
+            assert_eq!(without == with, precision == "float32", "{precision}: sums of AMX have another order");
         }
     }
 }
@@ -131,10 +134,11 @@ fn a_run_that_resumes_with_other_instructions_says_so() {
         expected.push("the widest vector instruction set of rank 0 was ");
         expected.push(" until now and is none from here");
     }
-    if Isa::available().any(|isa| isa == Isa::Avx512Bf16) {
-        expected.push(
-            "the arithmetic of products on rank 0 was bf16 by AVX512_BF16 until now and is bf16 by float32 arithmetic from here",
-        );
+    let products =
+        format!("the arithmetic of products on rank 0 was {} until now and is ", Precision::Bf16.arithmetic());
+    if Isa::in_use().has_avx512_bf16() {
+        expected.push(&products);
+        expected.push("is bf16 by float32 arithmetic from here");
     }
     for part in expected {
         assert!(scalar.err.contains(part), "no `{part}` in {}", scalar.err);
