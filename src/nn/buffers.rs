@@ -1,6 +1,7 @@
 //! The buffers of a network and of its layers. The same code counts them and allocates them.
 
 use super::Execution;
+use super::buffer_plan::BufferPlan;
 use super::graph::Graph;
 use super::layer::Layer;
 use super::parameters::{Parameter, Vectors};
@@ -15,12 +16,12 @@ pub struct NetworkBuffers {
     pub layers: Vec<Box<dyn Layer>>,
     /// By source number: whether it needs a gradient.
     pub wanted: Vec<bool>,
-    /// By source number: the input, then each layer's output.
+    /// Who shares which buffers.
+    pub plan: BufferPlan,
+    /// By source number: the input, then each layer's output; empty if shared.
     pub outputs: Vec<Vec<f32>>,
-    /// Their gradients, if needed.
-    pub gradients: Vec<Vec<f32>>,
-    /// If several layers read a source: its gradient before the last of them was added.
-    pub earlier: Vec<Vec<f32>>,
+    /// The buffers that outputs and gradients share.
+    pub shared: Vec<Vec<f32>>,
 }
 
 impl NetworkBuffers {
@@ -33,25 +34,23 @@ impl NetworkBuffers {
         buffers: &mut Buffers,
     ) -> Result<NetworkBuffers> {
         let vectors = Vectors::take(table, statistics, buffers)?;
-        let (wanted, readers) = (wanted(graph, table), readers(graph));
-        let mut each = |has_one: &dyn Fn(usize) -> bool| {
-            let buffer = |source| match has_one(source) {
-                true => {
-                    graph.fail_at(source, buffers.zeros(&[graph.shape(source).elements(), execution.batch]))
-                }
-                false => Ok(Vec::new()),
-            };
-            (0..wanted.len()).map(buffer).collect::<Result<Vec<_>>>()
-        };
-        let outputs = each(&|_| true)?;
-        let gradients = each(&|source| wanted[source])?;
-        let earlier = each(&|source| wanted[source] && readers[source] > 1)?;
+        let wanted = wanted(graph, table);
+        let plan = BufferPlan::new(graph, &wanted);
+        let mut buffer =
+            |source, elements| graph.fail_at(source, buffers.zeros(&[elements, execution.batch]));
+        let outputs = plan.outputs.iter().enumerate().map(|(source, shared)| match shared {
+            None => buffer(source, graph.shape(source).elements()),
+            Some(_) => Ok(Vec::new()),
+        });
+        let outputs = outputs.collect::<Result<_>>()?;
+        let shared = plan.shared.iter().map(|shared| buffer(shared.largest, shared.elements));
+        let shared = shared.collect::<Result<_>>()?;
         // After the inputs, so that a batch that is too large is the input's fault and not that of the first layer.
         let layers = (0..graph.layers().len()).map(|index| {
             graph.ask(index, |node, shapes| node.layer.describe().build(shapes, execution, buffers))
         });
         let layers = layers.collect::<Result<_>>()?;
-        Ok(NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier })
+        Ok(NetworkBuffers { vectors, layers, wanted, plan, outputs, shared })
     }
 }
 
@@ -65,12 +64,4 @@ fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
         wanted.push(has_parameters || graph.sources(layer).iter().any(|&source| wanted[source]));
     }
     wanted
-}
-
-/// The number of layers that read each source.
-fn readers(graph: &Graph) -> Vec<usize> {
-    let layers = graph.layers().len();
-    let mut readers = vec![0; layers + 1];
-    (0..layers).flat_map(|layer| graph.sources(layer)).for_each(|&source| readers[source] += 1);
-    readers
 }

@@ -49,6 +49,12 @@ pub trait Describe: Declare {
         Ok(())
     }
 
+    /// Which values of the forward pass the backward pass reads; by default, all of them. The others share
+    /// buffers, and are empty in the backward pass.
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads { inputs: true, output: true }
+    }
+
     /// Multiply-adds of the forward pass per sample; 0 by default.
     fn multiply_adds(&self, _inputs: &[Shape]) -> Result<u64, String> {
         Ok(0)
@@ -63,6 +69,24 @@ pub trait Describe: Declare {
         execution: Execution,
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String>;
+}
+
+/// Which values of the forward pass a backward pass reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackwardReads {
+    /// [`Backward::x`].
+    pub inputs: bool,
+    /// [`Backward::y`].
+    pub output: bool,
+}
+
+impl BackwardReads {
+    /// The inputs only.
+    pub const INPUTS: BackwardReads = BackwardReads { inputs: true, output: false };
+    /// The output only.
+    pub const OUTPUT: BackwardReads = BackwardReads { inputs: false, output: true };
+    /// Neither.
+    pub const NOTHING: BackwardReads = BackwardReads { inputs: false, output: false };
 }
 
 /// Training or evaluation, for dropout and batch norm.
@@ -113,9 +137,9 @@ pub struct Backward<'a> {
     pub parameters: Tensors<'a>,
     /// Their gradients, to overwrite, or to add to if [`TensorsMut::shared`] is true.
     pub gradients: TensorsMut<'a>,
-    /// The inputs of the forward pass.
+    /// The inputs of the forward pass; they must not be read unless [`Describe::backward_reads`] says so.
     pub x: Inputs<'a>,
-    /// Its output.
+    /// Its output; empty unless [`Describe::backward_reads`] says that it is read.
     pub y: &'a [f32],
     /// The gradient with respect to the output.
     pub dy: &'a [f32],
@@ -158,9 +182,17 @@ pub struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     /// Input `index`, cut to the batch.
+    ///
+    /// # Panics
+    /// In a backward pass, if the layer does not say that it reads inputs ([`Describe::backward_reads`]).
     pub fn get(&self, index: usize) -> &'a [f32] {
         let source = self.sources[index];
         &self.buffers[source][..self.elements[source]]
+    }
+
+    /// The number of elements of input `index`, also where it cannot be read.
+    pub fn elements(&self, index: usize) -> usize {
+        self.elements[self.sources[index]]
     }
 }
 

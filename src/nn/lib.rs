@@ -14,6 +14,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
+mod buffer_plan;
 mod buffers;
 mod clock;
 pub mod coupling;

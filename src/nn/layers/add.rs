@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, IMAGE, tokens_instead};
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, vectorise};
 
@@ -32,6 +32,10 @@ impl Describe for Add {
                 Some(other) => Err(format!("adds inputs of the same shape, got {first} and {other}")),
             },
         }
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -7,7 +7,7 @@ use super::steps::{Pooling1d, Windows, blocks};
 use super::{Example, Examples, SEQUENCE};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows_mut, vectorise};
 
@@ -27,6 +27,10 @@ impl WithoutMatrix for AvgPool1d {}
 impl Describe for AvgPool1d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(self.0.windows(inputs)?.output())
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

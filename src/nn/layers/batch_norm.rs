@@ -14,7 +14,8 @@ use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
 use crate::layer::{
-    BIAS, Backward, Describe, Forward, Layer, Mode, ParameterSpec, TensorRole, Tensors, TensorsMut, WEIGHT,
+    BIAS, Backward, BackwardReads, Describe, Forward, Layer, Mode, ParameterSpec, TensorRole, Tensors,
+    TensorsMut, WEIGHT,
 };
 use crate::spec::default;
 use crate::{Execution, Shape};
@@ -125,6 +126,10 @@ impl Describe for BatchNorm {
     fn statistics(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         let tensor = |name, init| self.tensor(inputs, name, init, TensorRole::Statistic);
         Ok(vec![tensor(RUNNING_MEAN, Init::Zero)?, tensor(RUNNING_VAR, Init::Constant(1.0))?])
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

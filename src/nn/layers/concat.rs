@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, IMAGE, SEQUENCE, VECTOR, single_image, single_rows};
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
@@ -51,6 +51,10 @@ impl Describe for Concat {
             all = all.checked_add(input.units()).ok_or("has too many channels to count")?;
         }
         with_units(*first, all)
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
@@ -103,7 +107,7 @@ impl Layer for SideBySide {
     fn backward(&mut self, mut pass: Backward<'_>) {
         let mut rest = pass.dy;
         for index in 0..self.inputs {
-            let (dy, behind) = rest.split_at(pass.x.get(index).len());
+            let (dy, behind) = rest.split_at(pass.x.elements(index));
             if let Some(dx) = pass.dx.get(index) {
                 for_each_row((rows_mut(dx, ROW), rows(dy, ROW)), |_, (dx, dy)| dx.copy_from_slice(dy));
             }

@@ -24,7 +24,7 @@ use super::{Example, Examples, SEQUENCE, single_sequence};
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product, Windowed};
 use crate::init::{Fan, Init};
-use crate::layer::{Describe, Layer, ParameterSpec, TensorRole, WEIGHT};
+use crate::layer::{BackwardReads, Describe, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{Execution, LayerSpec, Shape, StructureKind};
@@ -225,6 +225,10 @@ impl Describe for Conv1d {
             axes,
         };
         Ok(with_bias(weight, self.bias, self.bias_init))
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -11,7 +11,9 @@ use super::{Example, Examples, IMAGE, single_image};
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product, Windowed};
 use crate::init::{Fan, Init};
-use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
+use crate::layer::{
+    BIAS, Backward, BackwardReads, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT,
+};
 use crate::size::{elements, multiply};
 use crate::spec::{Pair, default};
 use crate::{Execution, LayerSpec, Shape, StructureKind};
@@ -193,6 +195,10 @@ impl Describe for Conv2d {
             axes,
         };
         Ok(with_bias(weight, self.bias, self.bias_init))
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

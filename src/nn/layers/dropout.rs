@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
+use crate::layer::{Backward, BackwardReads, Describe, Draw, Forward, Layer, Mode};
 use crate::{Execution, Shape};
 use ternflock_base::rng::{Purpose, SIDE, Stream};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
@@ -42,6 +42,10 @@ impl Describe for Dropout {
             return Err(format!("rate = {} must be at least 0 and below 1", self.rate));
         }
         single_numbers(inputs)
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -1,6 +1,6 @@
 //! Layers that compute each element of their output from the same element of their input.
 
-use crate::layer::{Backward, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Forward, Layer};
 use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 
 /// A function of one element. Mark both methods `#[inline(always)]`, and write them without branches that
@@ -9,8 +9,17 @@ pub trait Function: Send + Sync {
     /// y. It must be NaN for a NaN.
     fn value(&self, x: f32) -> f32;
 
-    /// The gradient with respect to x, where the function of x is y and the gradient with respect to y is dy.
-    fn gradient(&self, x: f32, y: f32, dy: f32) -> f32;
+    /// Whether [`Function::gradient`] needs the output instead of the input.
+    const READS_OUTPUT: bool;
+
+    /// The gradient with respect to x, where the gradient with respect to the function's output y is dy, and
+    /// `value` is x, or y if [`Function::READS_OUTPUT`].
+    fn gradient(&self, value: f32, dy: f32) -> f32;
+}
+
+/// What the backward pass of a layer with this function reads.
+pub const fn reads<F: Function>() -> BackwardReads {
+    if F::READS_OUTPUT { BackwardReads::OUTPUT } else { BackwardReads::INPUTS }
 }
 
 /// The layer that applies a function to each element.
@@ -32,14 +41,13 @@ impl<F: Function> Layer for Elementwise<F> {
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let Some(dx) = pass.dx.get(0) else { return };
-        let (function, x) = (&self.0, pass.x.get(0));
-        let values = (rows_mut(dx, ROW), rows(x, ROW), rows(pass.y, ROW), rows(pass.dy, ROW));
-        for_each_row(values, |_, (dx, x, y, dy)| {
+        let (function, values) = (&self.0, if F::READS_OUTPUT { pass.y } else { pass.x.get(0) });
+        for_each_row((rows_mut(dx, ROW), rows(values, ROW), rows(pass.dy, ROW)), |_, (dx, values, dy)| {
             vectorise(
                 #[inline(always)]
                 || {
-                    let values = dx.iter_mut().zip(x).zip(y).zip(dy);
-                    values.for_each(|(((dx, &x), &y), &dy)| *dx = function.gradient(x, y, dy));
+                    let all = dx.iter_mut().zip(values).zip(dy);
+                    all.for_each(|((dx, &value), &dy)| *dx = function.gradient(value, dy));
                 },
             );
         });

@@ -7,7 +7,7 @@ use super::{Example, Examples, TOKENS, single};
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Parts};
 use crate::init::{Fan, Init};
-use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::elements;
 use crate::spec::default;
 use crate::{Execution, Shape};
@@ -83,6 +83,10 @@ impl Describe for Embedding {
             role: TensorRole::Table,
             axes: vec![Axis::Free, Axis::Makes(1)],
         }])
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, IMAGE, SEQUENCE, single};
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::size::elements;
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows_mut, transpose, transpose_part};
@@ -40,6 +40,10 @@ impl Describe for Flatten {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (units, each) = Flatten::sizes(inputs)?;
         Ok(Shape::Vector { features: elements(&[units, each])? })
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {

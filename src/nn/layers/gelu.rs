@@ -7,7 +7,7 @@ use super::elementwise::{Elementwise, Function};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Describe, Layer};
+use crate::layer::{BackwardReads, Describe, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, normal, sigmoid};
 
@@ -45,6 +45,10 @@ impl Describe for Gelu {
         single_numbers(inputs)
     }
 
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
+    }
+
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         Ok(Coupling::unit_by_unit())
     }
@@ -60,13 +64,15 @@ impl Describe for Gelu {
 struct Exact;
 
 impl Function for Exact {
+    const READS_OUTPUT: bool = false;
+
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
         x * normal(x).0
     }
 
     #[inline(always)]
-    fn gradient(&self, x: f32, _: f32, dy: f32) -> f32 {
+    fn gradient(&self, x: f32, dy: f32) -> f32 {
         let (probability, density) = normal(x);
         dy * (probability + x * density)
     }
@@ -87,6 +93,8 @@ fn within(x: f32) -> f32 {
 }
 
 impl Function for ByTanh {
+    const READS_OUTPUT: bool = false;
+
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
         let z = within(x);
@@ -94,7 +102,7 @@ impl Function for ByTanh {
     }
 
     #[inline(always)]
-    fn gradient(&self, x: f32, _: f32, dy: f32) -> f32 {
+    fn gradient(&self, x: f32, dy: f32) -> f32 {
         let z = within(x);
         let share = sigmoid(SCALE * z * (1.0 + CUBIC * z * z));
         let slope = SCALE * (1.0 + 3.0 * CUBIC * z * z);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, IMAGE, single_image};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose, vectorise};
 
@@ -25,6 +25,10 @@ impl Describe for GlobalAvgPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, ..) = single_image(inputs)?;
         Ok(Shape::Vector { features: channels })
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, SEQUENCE, single_sequence};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
@@ -26,6 +26,10 @@ impl Describe for LastStep {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (_, features) = single_sequence(inputs)?;
         Ok(Shape::Vector { features })
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -14,7 +14,7 @@ use super::{Example, Examples, IMAGE, SEQUENCE, VECTOR, single_numbers};
 use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
-use crate::layer::{BIAS, Describe, Layer, ParameterSpec, TensorRole, WEIGHT};
+use crate::layer::{BIAS, BackwardReads, Describe, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::spec::default;
 use crate::{Execution, Shape};
 use columns::ByColumn;
@@ -81,6 +81,10 @@ impl Describe for LayerNorm {
             true => Ok(vec![tensor(WEIGHT, Init::Constant(1.0)), tensor(BIAS, Init::Zero)]),
             false => Ok(Vec::new()),
         }
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -6,7 +6,7 @@ use super::elementwise::{Elementwise, Function};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Describe, Layer};
+use crate::layer::{BackwardReads, Describe, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
@@ -38,6 +38,10 @@ impl Describe for LeakyRelu {
         single_numbers(inputs)
     }
 
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
+    }
+
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         Ok(Coupling::unit_by_unit())
     }
@@ -52,6 +56,8 @@ struct Leak {
 }
 
 impl Function for Leak {
+    const READS_OUTPUT: bool = false;
+
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
         if x > 0.0 { x } else { self.slope * x }
@@ -59,7 +65,7 @@ impl Function for Leak {
 
     /// The slope at zero is that of negative numbers, as in PyTorch.
     #[inline(always)]
-    fn gradient(&self, x: f32, _: f32, dy: f32) -> f32 {
+    fn gradient(&self, x: f32, dy: f32) -> f32 {
         dy * if x > 0.0 { 1.0 } else { self.slope }
     }
 }

@@ -6,7 +6,9 @@ use super::{Columns, Example, Examples, SEQUENCE, VECTOR, single_rows};
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product};
 use crate::init::{Fan, Init};
-use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, Tied, WEIGHT};
+use crate::layer::{
+    BIAS, Backward, BackwardReads, Describe, Forward, Layer, ParameterSpec, TensorRole, Tied, WEIGHT,
+};
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{Execution, LayerSpec, Shape, StructureKind};
@@ -116,6 +118,10 @@ impl Describe for Linear {
     fn tied(&self, inputs: &[Shape]) -> Result<Option<Tied<'_>>, String> {
         let spec = self.weight(inputs)?;
         Ok(self.tied.as_deref().map(|layer| Tied { layer, spec }))
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -8,7 +8,7 @@ use super::window::{Pixels, Pooling, covered};
 use super::{Example, Examples, IMAGE};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
@@ -28,6 +28,10 @@ impl Describe for MaxPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let Window { channels, output: (height, width), .. } = self.0.window(inputs)?;
         Ok(Shape::Image { channels, height, width })
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

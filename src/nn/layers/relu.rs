@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, Function};
+use super::elementwise::{self, Elementwise, Function};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Describe, Layer};
+use crate::layer::{BackwardReads, Describe, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
@@ -26,6 +26,10 @@ impl Describe for Relu {
         single_numbers(inputs)
     }
 
+    fn backward_reads(&self) -> BackwardReads {
+        elementwise::reads::<Self>()
+    }
+
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         Ok(Coupling::unit_by_unit())
     }
@@ -36,6 +40,8 @@ impl Describe for Relu {
 }
 
 impl Function for Relu {
+    const READS_OUTPUT: bool = true;
+
     /// Written so that a NaN stays a NaN: a maximum would hide it.
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
@@ -43,7 +49,7 @@ impl Function for Relu {
     }
 
     #[inline(always)]
-    fn gradient(&self, _: f32, y: f32, dy: f32) -> f32 {
+    fn gradient(&self, y: f32, dy: f32) -> f32 {
         if y > 0.0 { dy } else { 0.0 }
     }
 }

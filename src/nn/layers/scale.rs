@@ -6,7 +6,7 @@ use super::{Example, Examples, IMAGE, single_image};
 use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
-use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
@@ -47,6 +47,10 @@ impl Describe for Scale {
             role: TensorRole::Normalisation,
             axes: vec![Axis::Makes(1)],
         }])
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

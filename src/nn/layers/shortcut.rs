@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Example, Examples, IMAGE, single_image};
 use crate::coupling::{Coupling, Units};
 use crate::declare::{Adjustable, Declare, Parts};
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Backward, BackwardReads, Describe, Forward, Layer};
 use crate::size::elements;
 use crate::{Execution, Shape};
 use ternflock_base::text::plural;
@@ -84,6 +84,10 @@ impl Describe for Shortcut {
         let (height, width) = (height.div_ceil(self.stride), width.div_ceil(self.stride));
         elements(&[self.channels, height, width])?;
         Ok(Shape::Image { channels: self.channels, height, width })
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
     }
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, Function};
+use super::elementwise::{self, Elementwise, Function};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Describe, Layer};
+use crate::layer::{BackwardReads, Describe, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, sigmoid};
 
@@ -26,6 +26,10 @@ impl Describe for Sigmoid {
         single_numbers(inputs)
     }
 
+    fn backward_reads(&self) -> BackwardReads {
+        elementwise::reads::<Self>()
+    }
+
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         // Of a unit that is always zero it makes 1/2, which later layers read.
         Ok(Coupling { zero_stays_zero: false, ..Coupling::unit_by_unit() })
@@ -37,13 +41,15 @@ impl Describe for Sigmoid {
 }
 
 impl Function for Sigmoid {
+    const READS_OUTPUT: bool = true;
+
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
         sigmoid(x)
     }
 
     #[inline(always)]
-    fn gradient(&self, _: f32, y: f32, dy: f32) -> f32 {
+    fn gradient(&self, y: f32, dy: f32) -> f32 {
         dy * (y * (1.0 - y))
     }
 }

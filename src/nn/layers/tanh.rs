@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, Function};
+use super::elementwise::{self, Elementwise, Function};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Describe, Layer};
+use crate::layer::{BackwardReads, Describe, Layer};
 use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, tanh};
 
@@ -26,6 +26,10 @@ impl Describe for Tanh {
         single_numbers(inputs)
     }
 
+    fn backward_reads(&self) -> BackwardReads {
+        elementwise::reads::<Self>()
+    }
+
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         Ok(Coupling::unit_by_unit())
     }
@@ -36,13 +40,15 @@ impl Describe for Tanh {
 }
 
 impl Function for Tanh {
+    const READS_OUTPUT: bool = true;
+
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
         tanh(x)
     }
 
     #[inline(always)]
-    fn gradient(&self, _: f32, y: f32, dy: f32) -> f32 {
+    fn gradient(&self, y: f32, dy: f32) -> f32 {
         dy * (1.0 - y * y)
     }
 }

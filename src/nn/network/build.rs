@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Network;
+use super::{Network, Values};
 use crate::Execution;
 use crate::buffers::NetworkBuffers;
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ impl Network {
         let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
         check_memory(&graph, execution, Beside::default(), 1)?;
         let buffers = &mut Buffers::allocating();
-        let NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier } =
+        let NetworkBuffers { vectors, layers, wanted, plan, outputs, shared: shared_buffers } =
             NetworkBuffers::take(&graph, &table, &statistics, execution, buffers)?;
         let parameters = Parameters::with(table, statistics, vectors);
         let count = graph.layers().len();
@@ -56,11 +56,9 @@ impl Network {
             statistics_places,
             starts,
             execution,
-            outputs,
-            gradients,
+            values: Values::new(plan, outputs, shared_buffers),
             wanted,
             written,
-            earlier,
             elements,
             clock: Clock::new(count),
         })

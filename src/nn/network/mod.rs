@@ -3,6 +3,7 @@
 mod build;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use super::layer::{
 use super::parameters::{Parameters, of_layer};
 use ternflock_tensor::bf16::Precision;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
+use values::Values;
 
 /// A network that can run batches of up to [`Network::capacity`] samples. All buffers are allocated here; a step
 /// allocates nothing.
@@ -31,15 +33,11 @@ pub struct Network {
     /// By layer: the place at which its tensors, and those of all later layers, begin.
     starts: Vec<usize>,
     execution: Execution,
-    /// By source number: the input, then each layer's output.
-    outputs: Vec<Vec<f32>>,
-    /// Gradients by source number; empty if not needed.
-    gradients: Vec<Vec<f32>>,
+    /// The outputs and their gradients.
+    values: Values,
     wanted: Vec<bool>,
     /// Whether the current backward pass has already written a gradient for a source.
     written: Vec<bool>,
-    /// For a source that several layers read: the gradient so far; empty for other sources.
-    earlier: Vec<Vec<f32>>,
     /// Elements of each source for the current batch.
     elements: Vec<usize>,
     /// The time of each layer.
@@ -72,7 +70,7 @@ impl Network {
     pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
         let capacity = self.capacity();
         assert!(batch <= capacity, "a batch of {batch} in a network built for {capacity}");
-        &mut self.outputs[0][..self.graph.input().elements() * batch]
+        &mut self.values.outputs[0][..self.graph.input().elements() * batch]
     }
 
     /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers continue from
@@ -89,7 +87,8 @@ impl Network {
 
     fn run(&mut self, batch: usize, mode: Mode) {
         for (i, layer) in self.layers.iter_mut().enumerate() {
-            let (before, rest) = self.outputs.split_at_mut(i + 1);
+            self.values.begin_forward(i);
+            let (before, rest) = self.values.outputs.split_at_mut(i + 1);
             let start = Instant::now();
             layer.forward(Forward {
                 batch,
@@ -104,6 +103,7 @@ impl Network {
                 x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
                 y: &mut rest[0][..self.elements[i + 1]],
             });
+            self.values.end_forward(i, self.graph.sources(i));
             self.clock.forward(i, start);
         }
     }
@@ -111,14 +111,15 @@ impl Network {
     /// The output of the last forward pass: `[N, K]` or `[T, N, K]`.
     pub fn output(&self) -> &[f32] {
         let last = self.layers.len();
-        &self.outputs[last][..self.elements[last]]
+        &self.values.outputs[last][..self.elements[last]]
     }
 
-    /// The output of the last forward pass, and the buffer for the gradient with respect to it.
+    /// The output of the last forward pass, and the buffer for the gradient with respect to it, which must be
+    /// written before each backward pass.
     pub fn output_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
-        let last = self.layers.len();
-        let elements = self.elements[last];
-        (&self.outputs[last][..elements], &mut self.gradients[last][..elements])
+        let elements = self.elements[self.layers.len()];
+        let (output, gradient) = self.values.output_and_gradient();
+        (&output[..elements], &mut gradient[..elements])
     }
 
     /// Computes all parameters' gradients for the last forward pass, from the gradient in
@@ -140,49 +141,42 @@ impl Network {
         done: &mut dyn FnMut(&'a mut [f32]),
     ) {
         assert!(parts.last() == Some(&0) && parts.is_sorted_by(|later, earlier| later > earlier));
-        let Network {
-            graph,
-            parameters,
-            starts,
-            outputs,
-            gradients,
-            wanted,
-            written,
-            earlier,
-            elements,
-            clock,
-            ..
-        } = self;
+        let Network { graph, parameters, starts, values: buffers, wanted, written, elements, clock, .. } =
+            self;
         let (values, mut unfinished) = (&parameters.values[..], &mut parameters.gradients[..]);
         let mut parts = parts.iter().peekable();
         written.fill(false);
+        buffers.begin_backward();
         for i in (0..self.layers.len()).rev() {
             let start = Instant::now();
             if wanted[i + 1] {
-                // If a later layer has already written a gradient for the source: save it, and add it
-                // afterwards.
-                for &source in graph.sources(i).iter().filter(|&&source| wanted[source] && written[source]) {
-                    std::mem::swap(&mut gradients[source], &mut earlier[source]);
-                }
-                let (before, rest) = gradients.split_at_mut(i + 1);
                 let (sources, elements, places) = (graph.sources(i), &elements[..], &self.places[i][..]);
+                let wanted_sources = || sources.iter().copied().filter(|&source| wanted[source]);
+                wanted_sources().for_each(|source| buffers.begin_gradient(source, written[source]));
+                let Values { outputs, gradients, .. } = &mut *buffers;
+                let (before, rest) = gradients.split_at_mut(i + 1);
                 self.layers[i].backward(Backward {
                     batch,
                     parameters: Tensors { flat: values, places },
                     gradients: TensorsMut { flat: unfinished, places, shared: &self.shared[i] },
                     x: Inputs { buffers: outputs, sources, elements },
-                    y: &outputs[i + 1][..elements[i + 1]],
+                    // Empty if the layer does not read it.
+                    y: outputs[i + 1].get(..elements[i + 1]).unwrap_or(&[]),
                     dy: &rest[0][..elements[i + 1]],
                     dx: InputGradients { buffers: before, sources, elements, wanted },
                 });
-                for &source in sources.iter().filter(|&&source| wanted[source]) {
+                for source in wanted_sources() {
+                    // If a later layer has written a gradient for the source: add this one to it.
                     if std::mem::replace(&mut written[source], true) {
-                        let sums = &mut gradients[source][..elements[source]];
+                        let Values { gradients, earlier, .. } = &mut *buffers;
+                        let sums = &mut earlier[source][..elements[source]];
                         let both =
-                            (rows_mut(sums, 1 << 14), rows(&earlier[source][..elements[source]], 1 << 14));
-                        for_each_row(both, |_, (sums, earlier)| add_scaled(1.0, earlier, sums));
+                            (rows_mut(sums, 1 << 14), rows(&gradients[source][..elements[source]], 1 << 14));
+                        for_each_row(both, |_, (sums, own)| add_scaled(1.0, own, sums));
+                        buffers.end_sum(source);
                     }
                 }
+                buffers.end_backward(i);
             }
             clock.backward(i, start);
             if parts.next_if_eq(&&i).is_some() {
@@ -205,11 +199,12 @@ impl Network {
     }
 
     /// Names the first tensor of the last pass with a NaN or an infinity, in the order of the computation:
-    /// "input", a parameter or a layer's output.
+    /// "input", a parameter or a layer's output. Outputs whose buffer has been used again are passed over: a later
+    /// one, which depends on them, is named instead.
     pub fn first_non_finite(&self) -> Option<String> {
         let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));
         let say = |what: String, (at, value): (usize, f32)| format!("{what} holds {value} at element {at}");
-        if let Some(found) = bad(&self.outputs[0][..self.elements[0]]) {
+        if let Some(found) = bad(&self.values.outputs[0][..self.elements[0]]) {
             return Some(say("the input".into(), found));
         }
         for (i, node) in self.graph.layers().iter().enumerate() {
@@ -218,7 +213,8 @@ impl Network {
                     return Some(say(format!("parameter `{}`", parameter.name), found));
                 }
             }
-            if let Some(found) = bad(&self.outputs[i + 1][..self.elements[i + 1]]) {
+            let output = self.values.outputs[i + 1].get(..self.elements[i + 1]);
+            if let Some(found) = output.and_then(bad) {
                 return Some(say(format!("the output of layer `{}`", node.name), found));
             }
         }

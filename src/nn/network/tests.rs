@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::Shape;
+use crate::buffer_plan::BufferPlan;
 use crate::layer::Draw;
 
 fn network(layers: Value, capacity: usize) -> Network {
@@ -146,6 +147,7 @@ fn parts_of_the_gradients_leave_in_backward_order() {
     let whole = network.parameters.gradients.clone();
     for (parts, cuts) in [(&[0][..], &[0][..]), (&[3, 1, 0], &[31, 16, 0]), (&[4, 2, 0], &[31, 16, 0])] {
         network.parameters.gradients.fill(f32::NAN);
+        network.output_and_gradient().1.copy_from_slice(&[1.0, 2.0]);
         let (mut end, mut cuts) = (whole.len(), cuts.iter());
         network.backward_in_parts(1, parts, &mut |part| {
             let start = *cuts.next().expect("as many parts as were asked for");
@@ -177,8 +179,38 @@ fn the_first_bad_tensor_is_named() {
     network.parameters.values[5] = f32::NAN;
     network.forward(1, Mode::Train(Draw::default()));
     assert_eq!(network.first_non_finite().unwrap(), "parameter `a/weight` holds NaN at element 5");
-    network.parameters.values[5] = 3e38;
+    network.parameters.values.fill(3e38);
     network.input_mut(1).fill(3e38);
     network.forward(1, Mode::Train(Draw::default()));
-    assert!(network.first_non_finite().unwrap().starts_with("the output of layer `a` holds"));
+    // No backward pass reads the output of `a`, so that its buffer may have been used again.
+    assert!(network.first_non_finite().unwrap().starts_with("the output of layer `b` holds"));
+}
+
+/// Values that are needed at the same time have different buffers; those that are not share them.
+#[test]
+fn values_share_buffers_only_in_turn() {
+    let layers = json!([
+        {"name": "a", "type": "linear", "units": 4},
+        {"name": "b", "type": "linear", "units": 4},
+        {"name": "c", "type": "linear", "units": 4, "inputs": ["a"]},
+        {"name": "sum", "type": "add", "inputs": ["a", "b", "c"]},
+        {"name": "d", "type": "relu"},
+        {"name": "e", "type": "linear", "units": 2},
+    ]);
+    let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
+    let graph = Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap();
+    let plan = BufferPlan::new(&graph, &[false, true, true, true, true, true, true]);
+    // Layers read `a` and the output of `d` in the backward pass, and the caller the last output. `b` and `c` are
+    // needed until the sum, which needs a third buffer.
+    assert_eq!(plan.outputs, [None, None, Some(0), Some(1), Some(2), None, None]);
+    // In the backward pass: those of e and d; then of d and the sum; of the sum and its three inputs; and of `a`, while
+    // `b` and `c` add to it.
+    assert_eq!(plan.shared.len(), 4);
+    let gradients: Vec<usize> = plan.gradients[1..].iter().map(|buffer| buffer.unwrap()).collect();
+    let [a, b, c, sum, d, e] = gradients[..] else { panic!("{gradients:?}") };
+    assert!(e != d && d != sum && [a, b, c].iter().all(|input| *input != sum));
+    assert!(a != b && b != c && a != c);
+    let summand = plan.summands[1].unwrap();
+    assert!(summand != a && summand != b, "{plan:?}");
+    assert_eq!(plan.summands.iter().flatten().count(), 1);
 }

@@ -3,7 +3,7 @@
 use super::sizes::{Options, Sizes};
 use crate::coupling::{Coupling, Units};
 use crate::declare::Declare;
-use crate::layer::{Describe, Layer, ParameterSpec};
+use crate::layer::{BackwardReads, Describe, Layer, ParameterSpec};
 use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
@@ -42,6 +42,10 @@ impl<L: Recurrent> Describe for L {
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         let (sizes, [init, _]) = (self.sizes(inputs)?, self.options().inits);
         Ok(Recurrent::parameters(self, &sizes).into_iter().chain(sizes.basis(init)).collect())
+    }
+
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
