@@ -93,7 +93,11 @@ fn every_instruction_set_trains_the_same_network() {
             assert_eq!(without, with, "{precision}");
         }
         if let (Some(without), Some(with)) = (hash(Isa::Avx512), hash(Isa::AmxBf16)) {
-            assert_eq!(without == with, precision == "float32", "{precision}: sums of AMX have another order");
+            assert_eq!(
+                without == with,
+                precision == "float32",
+                "{precision}: sums of AMX have another order"
+            );
         }
     }
 }
@@ -134,8 +138,10 @@ fn a_run_that_resumes_with_other_instructions_says_so() {
         expected.push("the widest vector instruction set of rank 0 was ");
         expected.push(" until now and is none from here");
     }
-    let products =
-        format!("the arithmetic of products on rank 0 was {} until now and is ", Precision::Bf16.arithmetic());
+    let products = format!(
+        "the arithmetic of products on rank 0 was {} until now and is ",
+        Precision::Bf16.arithmetic()
+    );
     if Isa::in_use().has_avx512_bf16() {
         expected.push(&products);
         expected.push("is bf16 by float32 arithmetic from here");
