@@ -1,11 +1,15 @@
 //! The arithmetic of a product: which micro-kernel computes it, and in which format the kernel reads its
 //! operands.
 
-#[cfg(target_arch = "x86_64")]
-use super::kernel_bf16;
-use super::lines::Cut;
+use std::ops::Range;
+
+use ternflock_base::split::chunk;
+
+use super::lines::{Cut, Order, ROW_WORDS};
 use super::{kernel, tile::Tile};
-use crate::bf16::{Precision, has_avx512_bf16};
+#[cfg(target_arch = "x86_64")]
+use super::{kernel_amx, kernel_bf16};
+use crate::bf16::{Precision, has_amx_bf16, has_avx512_bf16};
 use crate::blocks::Machine;
 
 /// How products are computed.
@@ -17,6 +21,8 @@ pub enum Arithmetic {
     RoundedBf16,
     /// Pairs of bf16 values along k, with the instructions AVX512_BF16.
     PairedBf16,
+    /// The same pairs, with tiles of AMX.
+    TiledBf16,
 }
 
 impl Arithmetic {
@@ -24,14 +30,30 @@ impl Arithmetic {
     pub fn of(precision: Precision) -> Arithmetic {
         match precision {
             Precision::Float32 => Arithmetic::Float32,
+            Precision::Bf16 if has_amx_bf16() => Arithmetic::TiledBf16,
             Precision::Bf16 if has_avx512_bf16() => Arithmetic::PairedBf16,
             Precision::Bf16 => Arithmetic::RoundedBf16,
         }
     }
 
-    /// The number of words that hold `k` values of a line.
+    /// The number of words that hold `k` values of a line, padding included.
     pub fn words(self, k: usize) -> usize {
-        if self == Arithmetic::PairedBf16 { k.div_ceil(2) } else { k }
+        match self {
+            Arithmetic::PairedBf16 => k.div_ceil(2),
+            Arithmetic::TiledBf16 => k.div_ceil(2).next_multiple_of(ROW_WORDS),
+            _ => k,
+        }
+    }
+
+    /// Cuts `words` into the fewest parts of at most `most` words. A kernel continues the sums of one part with
+    /// the next.
+    pub fn word_parts(self, words: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+        let step = if self == Arithmetic::TiledBf16 { ROW_WORDS } else { 1 };
+        let parts = words.div_ceil(most).max(1);
+        (0..parts).map(move |part| {
+            let steps = chunk(0..words / step, parts, part);
+            steps.start * step..steps.end * step
+        })
     }
 
     /// Values per vector of sums.
@@ -41,29 +63,42 @@ impl Arithmetic {
 
     fn machine(self) -> Machine {
         match self {
-            Arithmetic::PairedBf16 => Machine { lanes: 16, registers: 32 },
+            Arithmetic::PairedBf16 | Arithmetic::TiledBf16 => Machine { lanes: 16, registers: 32 },
             _ => Machine::this(),
         }
     }
 
     /// The cut of the lines whose values are broadcast. Two vectors of sums per line stay in registers,
-    /// together with two vectors of the other operand and one broadcast value.
+    /// together with two vectors of the other operand and one broadcast value. With AMX, these lines are the rows
+    /// of two tiles.
     pub fn rows(self) -> Cut {
+        if self == Arithmetic::TiledBf16 {
+            return Cut { most: MOST_ROWS, width: MOST_ROWS, even: true, order: Order::ByLine };
+        }
         let Machine { lanes, registers } = self.machine();
-        let most = ((registers - 3) / 2).min(MOST_ROWS);
-        Cut { most, width: most.next_power_of_two().max(lanes), even: true }
+        let most = (registers - 3) / 2;
+        Cut { most, width: most.next_power_of_two().max(lanes), even: true, order: Order::ByWord }
     }
 
     /// The cut of the lines that fill vectors.
     pub fn columns(self) -> Cut {
         let width = VECTORS * self.lanes();
-        Cut { most: width, width, even: false }
+        Cut { most: width, width, even: false, order: Order::ByWord }
+    }
+
+    /// Runs `work`, in which all tiles have `rows` rows.
+    pub fn with_rows(self, rows: usize, work: impl FnOnce()) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Arithmetic::TiledBf16 => kernel_amx::with_rows(rows, work),
+            _ => work(),
+        }
     }
 
     /// Computes a tile of `rows` rows and `vectors` vectors.
     ///
     /// # Safety
-    /// See [`Tile`]. This is an arithmetic of this machine.
+    /// See [`Tile`]. This is an arithmetic of this machine. It runs inside [`Arithmetic::with_rows`].
     pub unsafe fn compute(self, tile: &Tile, rows: usize, vectors: usize) {
         match self {
             // SAFETY: guaranteed by the caller.
@@ -71,14 +106,17 @@ impl Arithmetic {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Arithmetic::PairedBf16 => unsafe { kernel_bf16::compute(tile, rows, vectors) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Arithmetic::TiledBf16 => unsafe { kernel_amx::compute(tile, rows, vectors) },
             #[cfg(not(target_arch = "x86_64"))]
-            Arithmetic::PairedBf16 => unreachable!("no such instructions"),
+            Arithmetic::PairedBf16 | Arithmetic::TiledBf16 => unreachable!("no such instructions"),
         }
     }
 }
 
 /// The maximum number of rows of a tile.
-pub const MOST_ROWS: usize = 14;
+pub const MOST_ROWS: usize = 32;
 
 /// The maximum number of vectors in a row of a tile.
 pub const VECTORS: usize = 2;

@@ -80,10 +80,8 @@ struct Product<'a> {
 }
 
 /// A packed part of an operand.
-#[derive(Clone, Copy)]
 struct Packed<'a> {
-    first_panel: usize,
-    panels: usize,
+    panels: Range<usize>,
     values: &'a [u32],
 }
 
@@ -91,7 +89,8 @@ impl Product<'_> {
     /// Cuts `c` into a grid of parts, one per thread.
     fn compute(&self, words: usize, threads: usize, workspace: &Workspace) {
         let [rows, columns] = [self.rows, self.columns].map(|lines| lines.cut.panels(lines.values.nrows()));
-        let [row_parts, column_parts] = grid([rows, columns], threads);
+        let lines = [self.rows, self.columns].map(|lines| lines.values.nrows());
+        let [row_parts, column_parts] = grid([rows, columns], lines, threads);
         let task = |task: usize| {
             let own_rows = chunk(0..rows, row_parts, task / column_parts);
             let own_columns = chunk(0..columns, column_parts, task % column_parts);
@@ -108,31 +107,25 @@ impl Product<'_> {
         } else {
             ((&self.columns, columns), (&self.rows, rows))
         };
-        let word_parts = words.div_ceil(MOST_WORDS).max(1);
+        let word_parts = self.arithmetic.word_parts(words, MOST_WORDS);
         let outer_parts = outer_panels.len().div_ceil((OUTER_LINES / outer.cut.most).max(1));
-        for (outer_part, word_part) in
-            (0..outer_parts).flat_map(|outer| (0..word_parts).map(move |word| (outer, word)))
+        for (outer_part, words) in
+            (0..outer_parts).flat_map(|outer| word_parts.clone().map(move |words| (outer, words)))
         {
             let outer_panels = chunk(outer_panels.clone(), outer_parts, outer_part);
-            let words = chunk(0..words, word_parts, word_part);
-            let beta = if word_part == 0 { self.beta } else { 1.0 };
+            let beta = if words.start == 0 { self.beta } else { 1.0 };
             let [outer_panel, inner_panel] = [outer, inner].map(|lines| words.len() * lines.cut.width);
             let blocks = inner_panels.len().div_ceil((BLOCK_WORDS / inner_panel.max(1)).max(1));
             let lengths =
                 [outer_panels.len() * outer_panel, inner_panels.len().div_ceil(blocks) * inner_panel];
             workspace.with(lengths, |outer_buffer, inner_buffer| {
                 pack(self.arithmetic, outer, outer_panels.clone(), words.clone(), outer_buffer);
-                let outer = Packed {
-                    first_panel: outer_panels.start,
-                    panels: outer_panels.len(),
-                    values: outer_buffer,
-                };
+                let outer = Packed { panels: outer_panels, values: outer_buffer };
                 for block in 0..blocks {
                     let panels = chunk(inner_panels.clone(), blocks, block);
                     pack(self.arithmetic, inner, panels.clone(), words.clone(), inner_buffer);
-                    let inner =
-                        Packed { first_panel: panels.start, panels: panels.len(), values: inner_buffer };
-                    let (rows, columns) = if rows_are_outer { (outer, inner) } else { (inner, outer) };
+                    let inner = Packed { panels, values: inner_buffer };
+                    let (rows, columns) = if rows_are_outer { (&outer, &inner) } else { (&inner, &outer) };
                     // SAFETY: different parts have different sums.
                     unsafe { self.tiles(rows, columns, words.len(), beta, rows_are_outer) };
                 }
@@ -146,20 +139,26 @@ impl Product<'_> {
     /// No other code accesses these sums.
     unsafe fn tiles(
         &self,
-        rows: Packed<'_>,
-        columns: Packed<'_>,
+        rows: &Packed<'_>,
+        columns: &Packed<'_>,
         words: usize,
         beta: f32,
         rows_outside: bool,
     ) {
-        let (outer, inner) =
-            if rows_outside { (rows.panels, columns.panels) } else { (columns.panels, rows.panels) };
-        for outer in 0..outer {
-            for inner in 0..inner {
-                let (row, column) = if rows_outside { (outer, inner) } else { (inner, outer) };
-                // SAFETY: guaranteed by the caller.
-                unsafe { self.tile(rows, row, columns, column, words, beta) };
-            }
+        let lines = self.rows.values.nrows();
+        for own in self.rows.cut.by_size(lines, rows.panels.clone()).into_iter().filter(|own| !own.is_empty())
+        {
+            self.arithmetic.with_rows(self.rows.cut.panel(lines, own.start).len(), || {
+                let (outer, inner) =
+                    if rows_outside { (&own, &columns.panels) } else { (&columns.panels, &own) };
+                for outer in outer.clone() {
+                    for inner in inner.clone() {
+                        let (row, column) = if rows_outside { (outer, inner) } else { (inner, outer) };
+                        // SAFETY: guaranteed by the caller.
+                        unsafe { self.tile(rows, row, columns, column, words, beta) };
+                    }
+                }
+            });
         }
     }
 
@@ -167,18 +166,19 @@ impl Product<'_> {
     /// No other code accesses these sums.
     unsafe fn tile(
         &self,
-        rows: Packed<'_>,
+        rows: &Packed<'_>,
         row: usize,
-        columns: Packed<'_>,
+        columns: &Packed<'_>,
         column: usize,
         words: usize,
         beta: f32,
     ) {
         let (a_width, b_width) = (self.rows.cut.width, self.columns.cut.width);
-        let (a, b) = (&rows.values[row * words * a_width..], &columns.values[column * words * b_width..]);
+        let a = &rows.values[(row - rows.panels.start) * words * a_width..];
+        let b = &columns.values[(column - columns.panels.start) * words * b_width..];
         assert!(a.len() >= words * a_width && b.len() >= words * b_width);
-        let own_rows = self.rows.cut.panel(self.rows.values.nrows(), rows.first_panel + row);
-        let own_columns = self.columns.cut.panel(self.columns.values.nrows(), columns.first_panel + column);
+        let own_rows = self.rows.cut.panel(self.rows.values.nrows(), row);
+        let own_columns = self.columns.cut.panel(self.columns.values.nrows(), column);
         let place = own_rows.start as isize * self.strides[0] + own_columns.start as isize * self.strides[1];
         // SAFETY: rows and columns of `c`.
         let c = unsafe { self.c.at(0).offset(place) };
@@ -197,11 +197,10 @@ impl Product<'_> {
     }
 }
 
-/// How many parts rows and columns are cut into, given the numbers of their panels: as many parts as possible
-/// up to `threads`, and then those for which the fewest panels are packed.
-fn grid([rows, columns]: [usize; 2], threads: usize) -> [usize; 2] {
+/// How many parts rows and columns are cut into, given the numbers of their panels and lines: as many parts as
+/// possible up to `threads`, and then those for which the fewest lines are packed.
+fn grid([rows, columns]: [usize; 2], lines: [usize; 2], threads: usize) -> [usize; 2] {
     let grids = (1..=threads.min(rows)).map(|row_parts| [row_parts, (threads / row_parts).min(columns)]);
-    // A panel of columns has about twice the lines of one of rows.
-    let packed = |[row_parts, column_parts]: [usize; 2]| column_parts * rows + row_parts * columns * 2;
+    let packed = |[row_parts, column_parts]: [usize; 2]| column_parts * lines[0] + row_parts * lines[1];
     grids.max_by_key(|&grid| (grid[0] * grid[1], std::cmp::Reverse(packed(grid)))).unwrap_or([1, 1])
 }

@@ -1,8 +1,8 @@
 //! Operands as lines, and lines in panels.
 //!
 //! Both operands of a product are packed alike. Their *lines* run along k: the rows of `a`, or the columns of
-//! `b`. A *panel* is a few neighbouring lines, packed as `[words, width]`; a word has 32 bits and holds one
-//! value of k, or two in bf16. So a kernel reads both operands sequentially.
+//! `b`. A *panel* is a few neighbouring lines, packed in the [`Order`] in which a kernel reads it; a word has 32
+//! bits and holds one value of k, or two in bf16. So a kernel reads both operands sequentially.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub struct Lines<'a> {
     pub values: ArrayView2<'a, f32>,
     /// Every value is multiplied by this first.
     pub scale: f32,
-    /// Takes the place of the value after the last, if words hold two.
+    /// Takes the place of the values after the last, up to the last word.
     pub padding: f32,
     /// The cut.
     pub cut: Cut,
@@ -46,7 +46,21 @@ pub struct Cut {
     pub width: usize,
     /// Whether panels have nearly equal numbers of lines; otherwise all except the last are full.
     pub even: bool,
+    /// The order of words.
+    pub order: Order,
 }
+
+/// The order of the words in a panel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// `[words, width]`: those of one k are neighbours.
+    ByWord,
+    /// `[words / 16, width, 16]`: 16 words of a line are neighbours, a row of a tile.
+    ByLine,
+}
+
+/// Words of a line that are neighbours in a panel by line.
+pub const ROW_WORDS: usize = 16;
 
 impl Cut {
     /// The number of panels of `lines` lines.
@@ -60,6 +74,22 @@ impl Cut {
             part(lines, self.most, index)
         } else {
             index * self.most..lines.min((index + 1) * self.most)
+        }
+    }
+
+    /// Cuts `panels`, of `lines` in total, where their size changes. The second part may be empty.
+    pub fn by_size(self, lines: usize, panels: Range<usize>) -> [Range<usize>; 2] {
+        let size = |panel| self.panel(lines, panel).len();
+        let changes = |panel: &usize| size(*panel) != size(panels.start);
+        let middle = panels.clone().find(changes).unwrap_or(panels.end);
+        [panels.start..middle, middle..panels.end]
+    }
+
+    /// The place of a word in its panel.
+    pub fn place(self, word: usize, line: usize) -> usize {
+        match self.order {
+            Order::ByWord => word * self.width + line,
+            Order::ByLine => (word / ROW_WORDS * self.width + line) * ROW_WORDS + word % ROW_WORDS,
         }
     }
 }

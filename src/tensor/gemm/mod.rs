@@ -5,7 +5,7 @@
 //! - `arithmetic`: float32 or bf16, and which micro-kernel computes it
 //! - `lines`, `format`: operands as lines in panels, and the words of panels
 //! - `pack`, `pack_portable`, `pack_avx512`: operands in the order in which micro-kernels read them
-//! - `tile`, `kernel`, `kernel_bf16`: the sums that stay in registers
+//! - `tile`, `kernel`, `kernel_bf16`, `kernel_amx`: the sums that stay in registers
 //! - `workspace`: buffers for packed operands
 //! - `panels`: products of a few rows with a matrix that is packed once
 //! - `blas`, `share`: BLAS, and its products split over threads, for machines without vectors
@@ -21,6 +21,8 @@ mod blas;
 mod blocked;
 mod format;
 mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod kernel_amx;
 #[cfg(target_arch = "x86_64")]
 mod kernel_bf16;
 mod lines;

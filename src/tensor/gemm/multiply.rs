@@ -24,13 +24,17 @@ pub trait Multiply: Sync {
 #[cfg(test)]
 pub fn all() -> impl Iterator<Item = (&'static str, &'static dyn Multiply)> {
     let paired: (&str, &dyn Multiply) = ("pairs of bf16", &Blocked(Arithmetic::PairedBf16));
+    let tiled: (&str, &dyn Multiply) = ("tiles of bf16", &Blocked(Arithmetic::TiledBf16));
     let everywhere: [(&str, &dyn Multiply); 4] = [
         ("blas", &super::blas::Sgemm),
         ("reference", &super::reference::Reference),
         ("float32", &Blocked(Arithmetic::Float32)),
         ("rounded to bf16", &Blocked(Arithmetic::RoundedBf16)),
     ];
-    everywhere.into_iter().chain(crate::bf16::has_avx512_bf16().then_some(paired))
+    everywhere
+        .into_iter()
+        .chain(crate::bf16::has_avx512_bf16().then_some(paired))
+        .chain(crate::bf16::has_amx_bf16().then_some(tiled))
 }
 
 #[cfg(test)]

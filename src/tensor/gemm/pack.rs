@@ -16,8 +16,8 @@ use super::pack_portable::Packing;
 use crate::blocks::Shared;
 use crate::threads::for_each;
 
-/// Packs `panels` of `lines`, and of each the words `words`, to `to` `[panels, words, width]`. Words of a
-/// panel that belong to no line are undefined numbers.
+/// Packs `panels` of `lines`, and of each the words `words`, to `to`. Words of a panel that belong to no line
+/// are undefined numbers.
 pub fn pack(
     arithmetic: Arithmetic,
     lines: &Lines<'_>,
@@ -29,7 +29,9 @@ pub fn pack(
     match arithmetic {
         Arithmetic::Float32 => in_format::<Float32>(arithmetic, lines, panels, words, to),
         Arithmetic::RoundedBf16 => in_format::<RoundedBf16>(arithmetic, lines, panels, words, to),
-        Arithmetic::PairedBf16 => in_format::<PairedBf16>(arithmetic, lines, panels, words, to),
+        Arithmetic::PairedBf16 | Arithmetic::TiledBf16 => {
+            in_format::<PairedBf16>(arithmetic, lines, panels, words, to)
+        }
     }
 }
 

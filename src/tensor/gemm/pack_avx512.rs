@@ -8,19 +8,16 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::format::{Float32, Format, PairedBf16, RoundedBf16};
-use super::lines::Lines;
+use super::lines::{Cut, Lines, Order};
 use crate::bf16::{round, widen};
 
 const LANES: usize = 16;
-
-/// Values of k from one that is packed to the one that is fetched.
-const AHEAD: usize = 8;
 
 /// Packs panels as [`super::pack::pack`] does, if the lines or the values of k are neighbours.
 ///
 /// # Safety
 /// The machine has the instructions AVX-512 F and BW, and AVX512_BF16 for pairs; panels and words exist; and
-/// `to` is `[panels, words, width]`, with a width that is a multiple of 16.
+/// `to` has room for them, with a width that is a multiple of 16.
 pub unsafe fn pack<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: Range<usize>, to: &mut [u32]) {
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -52,55 +49,36 @@ unsafe fn paired<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: Ran
 /// See [`pack`].
 #[inline(always)]
 unsafe fn in_order<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: Range<usize>, to: &mut [u32]) {
-    let (width, (count, k)) = (lines.cut.width, lines.values.dim());
+    let (Cut { width, order, .. }, (count, k)) = (lines.cut, lines.values.dim());
     let panel_words = words.len() * width;
     assert!(to.len() >= panels.len() * panel_words && width.is_multiple_of(LANES));
-    let (strides, first) = (lines.values.strides(), lines.values.as_ptr());
+    assert!(order == Order::ByWord || words.len().is_multiple_of(LANES));
+    let end = k.min(words.end * F::DEPTH);
+    let panels = panels.enumerate();
+    let words = words.enumerate().step_by(LANES);
+    let groups = |panel: usize| {
+        let range = lines.cut.panel(count, panel);
+        (0..range.len()).step_by(LANES).map(move |group| (group, range.start + group))
+    };
     // SAFETY: every line, every value of k, and every place in `to` exists.
     unsafe {
-        if k < 2 || strides[1] == 1 {
-            for (index, panel) in panels.enumerate() {
-                let range = lines.cut.panel(count, panel);
-                for group in (0..range.len()).step_by(LANES) {
-                    // A line after the last is a copy of the last, which nothing reads.
-                    let mut from = [first; LANES];
-                    for (line, from) in (range.start + group..).zip(&mut from) {
-                        *from = first.offset(line.min(count - 1) as isize * strides[0]);
-                    }
-                    for (square, word) in words.clone().step_by(LANES).enumerate() {
-                        let to = to.as_mut_ptr().add(index * panel_words + square * LANES * width + group);
-                        let k = word * F::DEPTH..k.min((word + LANES) * F::DEPTH);
-                        let mut rows = [_mm512_setzero_si512(); LANES];
-                        for (row, line) in rows.iter_mut().zip(from) {
-                            *row = along_k::<F>(lines, line, &k);
-                        }
-                        let rows = transpose(rows);
-                        for (row, values) in rows.into_iter().enumerate().take(words.end - word) {
-                            _mm512_storeu_si512(to.add(row * width).cast(), values);
-                        }
+        if k < 2 || lines.values.strides()[1] == 1 {
+            for (index, panel) in panels {
+                for (group, line) in groups(panel) {
+                    for (at, word) in words.clone() {
+                        let square = by_line::<F>(lines, line, word, end);
+                        let square = if order == Order::ByLine { square } else { transpose(square) };
+                        store(square, lines.cut, [at, group], &mut to[index * panel_words..][..panel_words]);
                     }
                 }
             }
         } else {
-            for (at, word) in words.enumerate() {
-                let earlier = first.offset((word * F::DEPTH) as isize * strides[1]);
-                let later = word * F::DEPTH + F::DEPTH - 1;
-                let later = if later < k { Some(first.offset(later as isize * strides[1])) } else { None };
-                for (index, panel) in panels.clone().enumerate() {
-                    let range = lines.cut.panel(count, panel);
-                    let to = to.as_mut_ptr().add(index * panel_words + at * width);
-                    for group in (0..range.len()).step_by(LANES) {
-                        let line = range.start + group;
-                        // Rows are far apart, too far for the processor to fetch them by itself.
-                        let next = earlier.wrapping_offset(AHEAD as isize * strides[1]).wrapping_add(line);
-                        _mm_prefetch::<_MM_HINT_T0>(next.cast());
-                        let values = load(lines, earlier.add(line), count - line);
-                        let later = match later {
-                            _ if F::DEPTH == 1 => values,
-                            Some(later) => load(lines, later.add(line), count - line),
-                            None => _mm512_set1_ps(lines.padding),
-                        };
-                        _mm512_storeu_si512(to.add(group).cast(), F::across(values, later));
+            for (at, word) in words {
+                for (index, panel) in panels.clone() {
+                    for (group, line) in groups(panel) {
+                        let square = by_word::<F>(lines, line, word, end);
+                        let square = if order == Order::ByWord { square } else { transpose(square) };
+                        store(square, lines.cut, [at, group], &mut to[index * panel_words..][..panel_words]);
                     }
                 }
             }
@@ -108,17 +86,78 @@ unsafe fn in_order<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: R
     }
 }
 
-/// The words of the values `k` of a line; the last may be padded.
+/// Stores a square in the order of its panel, from this word and line on. Words after the last are left out.
 #[inline(always)]
-unsafe fn along_k<F: Vectors>(lines: &Lines<'_>, line: *const f32, k: &Range<usize>) -> __m512i {
-    // SAFETY: the line has these values.
+unsafe fn store(square: Square, cut: Cut, [word, line]: [usize; 2], panel: &mut [u32]) {
+    let (stride, rows) = match cut.order {
+        Order::ByWord => (cut.width, panel.len() / cut.width - word),
+        Order::ByLine => (LANES, LANES),
+    };
+    // SAFETY: the panel has a place for these rows.
     unsafe {
-        let first = load(lines, line.add(k.start), k.len());
-        let second = match k.len().checked_sub(LANES) {
-            Some(rest) if F::DEPTH == 2 => load(lines, line.add(k.start + LANES), rest),
-            _ => _mm512_set1_ps(lines.padding),
-        };
-        F::along(first, second)
+        let to = panel.as_mut_ptr().add(cut.place(word, line));
+        for (row, values) in square.into_iter().enumerate() {
+            if row < rows {
+                _mm512_storeu_si512(to.add(row * stride).cast(), values);
+            }
+        }
+    }
+}
+
+/// 16 lines and 16 words.
+type Square = [__m512i; LANES];
+
+/// The words from `word` on of the lines from `line` on, a vector per line. The values of k from `end` on are
+/// padding. A line after the last is a copy of the last, which nothing reads.
+#[inline(always)]
+unsafe fn by_line<F: Vectors>(lines: &Lines<'_>, line: usize, word: usize, end: usize) -> Square {
+    let (last, stride) = (lines.values.nrows() - 1, lines.values.strides()[0]);
+    let k = word * F::DEPTH;
+    // SAFETY: the lines have these values.
+    unsafe {
+        let mut square = [_mm512_setzero_si512(); LANES];
+        for (i, vector) in square.iter_mut().enumerate() {
+            let from = lines.values.as_ptr().offset((line + i).min(last) as isize * stride).add(k);
+            let values = load(lines, from, end - k);
+            let later = match (end - k).checked_sub(LANES) {
+                Some(rest) if F::DEPTH == 2 => load(lines, from.add(LANES), rest),
+                _ => _mm512_set1_ps(lines.padding),
+            };
+            *vector = F::along(values, later);
+        }
+        square
+    }
+}
+
+/// The same, a vector per word.
+#[inline(always)]
+unsafe fn by_word<F: Vectors>(lines: &Lines<'_>, line: usize, word: usize, end: usize) -> Square {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let mut square = [_mm512_setzero_si512(); LANES];
+        for (i, vector) in square.iter_mut().enumerate() {
+            let k = (word + i) * F::DEPTH;
+            let values = at_k::<F>(lines, line, k, end);
+            let later = if F::DEPTH == 2 { at_k::<F>(lines, line, k + 1, end) } else { values };
+            *vector = F::across(values, later);
+        }
+        square
+    }
+}
+
+/// The values at `k` of the lines from `line` on; padding from `end` on.
+#[inline(always)]
+unsafe fn at_k<F: Format>(lines: &Lines<'_>, line: usize, k: usize, end: usize) -> __m512 {
+    let (count, stride) = (lines.values.nrows(), lines.values.strides()[1]);
+    // SAFETY: the lines have these values.
+    unsafe {
+        if k >= end {
+            return _mm512_set1_ps(lines.padding);
+        }
+        let from = lines.values.as_ptr().offset(k as isize * stride).add(line);
+        // The same lines of the next square: rows are too far apart for the processor to fetch them by itself.
+        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_offset((LANES * F::DEPTH) as isize * stride).cast());
+        load(lines, from, count - line)
     }
 }
 
@@ -138,7 +177,7 @@ unsafe fn load(lines: &Lines<'_>, from: *const f32, count: usize) -> __m512 {
 /// The transpose of 16 rows of 16 words: pairs of words are interleaved, then pairs of pairs, then quarters of
 /// vectors.
 #[inline(always)]
-unsafe fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
+unsafe fn transpose(rows: Square) -> Square {
     // SAFETY: AVX-512 F.
     unsafe {
         let mut pairs = rows;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::format::Format;
-use super::lines::{Cut, Lines};
+use super::lines::{Cut, Lines, Order};
 use crate::simd::vectorise;
 
 /// A part of an operand to pack.
@@ -24,7 +24,9 @@ impl Packing<'_, '_> {
         vectorise(
             #[inline(always)]
             || {
-                if k < 2 || strides[1] == 1 {
+                if self.lines.cut.order == Order::ByLine {
+                    self.scattered::<F>(to);
+                } else if k < 2 || strides[1] == 1 {
                     self.along_k::<F, S>(to);
                 } else if lines < 2 || strides[0] == 1 {
                     self.along_lines::<F, S>(to);
@@ -133,18 +135,20 @@ impl Packing<'_, '_> {
         to.map(|value| scale * value)
     }
 
-    /// Any order.
+    /// From any order to any order.
     #[inline(always)]
     fn scattered<F: Format>(&self, to: &mut [u32]) {
-        let (width, (count, k), scale) = (self.lines.cut.width, self.lines.values.dim(), self.lines.scale);
-        let panel_words = self.words.len() * width;
+        let (cut, (count, k), scale) = (self.lines.cut, self.lines.values.dim(), self.lines.scale);
+        let panel_words = self.words.len() * cut.width;
         for (panel, to) in self.panels.clone().zip(to.chunks_exact_mut(panel_words.max(1))) {
-            for (word, to) in self.words.clone().zip(to.chunks_exact_mut(width)) {
-                for (line, to) in self.lines.cut.panel(count, panel).zip(to) {
-                    let value = |k: usize| scale * self.lines.values[[line, k]];
-                    let later = word * F::DEPTH + F::DEPTH - 1;
-                    let later = if later < k { value(later) } else { self.lines.padding };
-                    *to = F::word(value(word * F::DEPTH), later);
+            for (at, word) in self.words.clone().enumerate() {
+                for (own, line) in self.lines.cut.panel(count, panel).enumerate() {
+                    let value = |k_: usize| match k_ < k {
+                        true => scale * self.lines.values[[line, k_]],
+                        false => self.lines.padding,
+                    };
+                    let first = word * F::DEPTH;
+                    to[cut.place(at, own)] = F::word(value(first), value(first + F::DEPTH - 1));
                 }
             }
         }

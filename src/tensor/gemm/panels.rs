@@ -4,6 +4,8 @@
 //! Here the matrix is packed once, and each product packs only its rows. Where BLAS does
 //! not compute, the bits are those of [`super::gemm`].
 
+use std::ops::Range;
+
 use ndarray::ArrayView2;
 use ternflock_base::split::chunk;
 
@@ -81,25 +83,28 @@ impl Panels {
         pack_on_threads(self.arithmetic, &lines, 0..panels, 0..words, threads, rows);
         let panels = self.arithmetic.columns().panels(n);
         let this = &*self;
+        let cut = lines.cut;
         for_each(panels.min(threads), |task| {
-            for panel in chunk(0..panels, panels.min(threads), task) {
-                this.panel(panel, m, beta, c);
+            for rows in cut.by_size(m, 0..cut.panels(m)).into_iter().filter(|rows| !rows.is_empty()) {
+                this.arithmetic.with_rows(cut.panel(m, rows.start).len(), || {
+                    for panel in chunk(0..panels, panels.min(threads), task) {
+                        this.panel(panel, rows.clone(), m, beta, c);
+                    }
+                });
             }
         });
     }
 
-    /// The columns of `c` that are those of a panel.
-    fn panel(&self, panel: usize, m: usize, beta: f32, c: Shared) {
+    /// Some rows of `c`, and the columns that are those of a panel.
+    fn panel(&self, panel: usize, own_rows: Range<usize>, m: usize, beta: f32, c: Shared) {
         let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.columns());
         let words = self.arithmetic.words(self.k);
         let packed: &[u32] = bytemuck::cast_slice(&self.packed);
         let packed = &packed[panel * words * columns.width..(panel + 1) * words * columns.width];
         let all_rows: &[u32] = bytemuck::cast_slice(&self.rows);
         let panel = columns.panel(self.n, panel);
-        let parts = words.div_ceil(MOST_WORDS).max(1);
-        for part in 0..parts {
-            let own = chunk(0..words, parts, part);
-            for row in 0..rows.panels(m) {
+        for own in self.arithmetic.word_parts(words, MOST_WORDS) {
+            for row in own_rows.clone() {
                 let lines = rows.panel(m, row);
                 let a = &all_rows[(row * words + own.start) * rows.width..][..own.len() * rows.width];
                 let tile = Tile {
@@ -108,7 +113,7 @@ impl Panels {
                     a_width: rows.width,
                     b: packed[own.start * columns.width..][..own.len() * columns.width].as_ptr(),
                     b_width: columns.width,
-                    beta: if part == 0 { beta } else { 1.0 },
+                    beta: if own.start == 0 { beta } else { 1.0 },
                     // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
                     c: unsafe { c.at(lines.start * self.n + panel.start) },
                     row_stride: self.n as isize,

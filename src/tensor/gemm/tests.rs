@@ -9,12 +9,13 @@ use super::blocked::multiply;
 use super::own::uses_blas;
 use super::workspace::with_any;
 use super::{Gemm, matrix, matrix_mut};
-use crate::bf16::{Precision, has_avx512_bf16, multiply_add, round, widen};
+use crate::bf16::{Precision, add_products, has_amx_bf16, has_avx512_bf16, multiply_add, round, widen};
 use crate::{Buffers, set_threads, vector_instructions};
 
-/// The definition: each sum begins with `beta c` and adds one term after another, in the order of k.
+/// The definition: each sum begins with `beta c` and adds one term after another, in the order of k; with AMX, 32
+/// terms after another.
 fn definition(
-    precision: Precision,
+    arithmetic: Arithmetic,
     alpha: f32,
     a: ArrayView2<f32>,
     b: ArrayView2<f32>,
@@ -23,24 +24,38 @@ fn definition(
 ) {
     for ((i, j), c) in c.indexed_iter_mut() {
         let before = if beta == 0.0 { 0.0 } else { beta * *c };
-        let terms = a.row(i).into_iter().zip(b.column(j));
-        *c = match precision {
-            Precision::Float32 => terms.fold(before, |sum, (a, b)| (alpha * a).mul_add(*b, sum)),
-            Precision::Bf16 => {
-                terms.fold(before, |sum, (a, b)| multiply_add(sum, widen(round(alpha * a)), widen(round(*b))))
+        let terms = a.row(i).into_iter().zip(b.column(j)).map(|(a, b)| (alpha * a, *b));
+        let rounded = terms.clone().map(|(a, b)| (widen(round(a)), widen(round(b))));
+        *c = match arithmetic {
+            Arithmetic::Float32 => terms.fold(before, |sum, (a, b)| a.mul_add(b, sum)),
+            Arithmetic::RoundedBf16 | Arithmetic::PairedBf16 => {
+                rounded.fold(before, |sum, (a, b)| multiply_add(sum, a, b))
+            }
+            Arithmetic::TiledBf16 => {
+                let rounded: Vec<_> = rounded.collect();
+                rounded.chunks(32).fold(before, |sum, terms| add_products(sum, terms.chunks(2).map(pair)))
             }
         };
     }
 }
 
-/// All arithmetics of this machine whose sums are fused, by their precision.
-fn arithmetics() -> Vec<(Precision, Arithmetic)> {
-    let mut all = vec![(Precision::Bf16, Arithmetic::RoundedBf16)];
+/// One or two terms, of which the second is minus zero if it is missing.
+fn pair(terms: &[(f32, f32)]) -> ([f32; 2], [f32; 2]) {
+    let second = terms.get(1).unwrap_or(&(0.0, -0.0));
+    ([terms[0].0, second.0], [terms[0].1, second.1])
+}
+
+/// All arithmetics of this machine whose sums are fused.
+fn arithmetics() -> Vec<Arithmetic> {
+    let mut all = vec![Arithmetic::RoundedBf16];
     if vector_instructions() != "none" {
-        all.push((Precision::Float32, Arithmetic::Float32));
+        all.push(Arithmetic::Float32);
     }
     if has_avx512_bf16() {
-        all.push((Precision::Bf16, Arithmetic::PairedBf16));
+        all.push(Arithmetic::PairedBf16);
+    }
+    if has_amx_bf16() {
+        all.push(Arithmetic::TiledBf16);
     }
     all
 }
@@ -68,7 +83,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_sum_is_a_chain_in_the_order_of_k(
+    fn every_sum_is_as_defined(
         [m, n] in [0usize..70, 0usize..70],
         k in prop_oneof![0usize..40, 700usize..900],
         orders in [0u8..3, 0u8..3, 0u8..3],
@@ -85,8 +100,8 @@ proptest! {
             }
             bits(&values)
         };
-        for (precision, arithmetic) in arithmetics() {
-            let expected = product(&|c| definition(precision, alpha, a, b, beta, c));
+        for arithmetic in arithmetics() {
+            let expected = product(&|c| definition(arithmetic, alpha, a, b, beta, c));
             let found = product(&|c| with_any(|space| multiply(arithmetic, space, alpha, a, b, beta, c)));
             prop_assert!(found == expected, "{:?}", arithmetic);
         }
@@ -112,7 +127,8 @@ fn threads_and_blocks_leave_the_bits_alone() {
             set_threads(1).unwrap();
             if vector_instructions() != "none" && m * n < 100_000 {
                 let mut c = vec![0.0; m * n];
-                definition(precision, 1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, matrix_mut(&mut c, m, n));
+                let (a, b) = (matrix(&a, m, k), matrix(&b, k, n));
+                definition(Arithmetic::of(precision), 1.0, a, b, 0.0, matrix_mut(&mut c, m, n));
                 assert!(one == bits(&c), "{m} x {n} x {k} in {precision:?}");
             }
         }
@@ -121,7 +137,7 @@ fn threads_and_blocks_leave_the_bits_alone() {
 
 #[test]
 fn what_is_not_finite_stays_so() {
-    for (_, arithmetic) in arithmetics() {
+    for arithmetic in arithmetics() {
         for (value, is_kept) in
             [(f32::NAN, f32::is_nan as fn(f32) -> bool), (f32::INFINITY, f32::is_infinite)]
         {
@@ -136,24 +152,21 @@ fn what_is_not_finite_stays_so() {
     }
 }
 
-/// An odd k is padded with a product that is minus zero.
+/// k is padded with products that are minus zero: they leave every sum as it is. With AMX, the total of a chain is
+/// zero here, which makes the sum zero; a total becomes minus zero if both chains underflow.
 #[test]
 fn a_minus_zero_survives() {
-    for (_, arithmetic) in arithmetics() {
-        let mut c = [-0.0];
-        let (a, b) = ([0.0], [-1.0]);
-        with_any(|space| {
-            multiply(
-                arithmetic,
-                space,
-                1.0,
-                matrix(&a, 1, 1),
-                matrix(&b, 1, 1),
-                1.0,
-                matrix_mut(&mut c, 1, 1),
-            );
-        });
-        assert_eq!(c[0].to_bits(), (-0.0f32).to_bits(), "{arithmetic:?}");
+    for arithmetic in arithmetics() {
+        for (a, b) in [(0.0, -1.0), (1e-30, -1e-30)] {
+            let (a, b) = ([a; 2], [b; 2]);
+            for k in 1..=2 {
+                let (a, b) = (matrix(&a[..k], 1, k), matrix(&b[..k], k, 1));
+                let [mut expected, mut c] = [[-0.0]; 2];
+                definition(arithmetic, 1.0, a, b, 1.0, matrix_mut(&mut expected, 1, 1));
+                with_any(|space| multiply(arithmetic, space, 1.0, a, b, 1.0, matrix_mut(&mut c, 1, 1)));
+                assert_eq!(bits(&c), bits(&expected), "{arithmetic:?}");
+            }
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use super::arithmetic::{Arithmetic, MOST_ROWS, VECTORS};
 /// A tile of M rows and V vectors, whose sums are continued over some words of a panel of each operand:
 /// `c = beta c`, and then `c += a b` in the order of k.
 ///
-/// There are `words` times `a_width` words at `a`, of which M are read at a time; `words` times `b_width`
-/// at `b`, of which V vectors are read; and at `c` M rows of V vectors, which no other code accesses.
+/// There are `words` times `a_width` words at `a`, of which M lines are read; `words` times `b_width` at `b`, of
+/// which V vectors are read; and at `c` M rows of V vectors, which no other code accesses.
 pub struct Tile {
     /// Words along k.
     pub words: usize,
-    /// `[words, a_width]`.
+    /// `[words, a_width]` in the order of [`Arithmetic::rows`].
     pub a: *const u32,
     /// At least M.
     pub a_width: usize,
@@ -30,7 +30,8 @@ impl Tile {
     /// Computes `rows` x `columns` sums, of which those of one row are `column_stride` apart in `c`.
     ///
     /// # Safety
-    /// As above, with `rows` times `columns` sums at `c`. `arithmetic` is one of this machine.
+    /// As above, with `rows` times `columns` sums at `c`. `arithmetic` is one of this machine, and this runs inside
+    /// [`Arithmetic::with_rows`].
     pub unsafe fn compute(self, arithmetic: Arithmetic, rows: usize, columns: usize, column_stride: isize) {
         let lanes = arithmetic.lanes();
         let vectors = columns.div_ceil(lanes);
