@@ -1,23 +1,21 @@
-//! The gradient of the weights: dw[f, c, r, s] = sum over p, q, n of dy[f, p, q, n] x[c, h, v, n].
+//! The gradient of the weights with vectors of samples.
 //!
-//! It is a product whose sum runs over positions and samples, so both inputs are vectors of samples. For F
-//! filters and K of the (c, r, s), a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds
+//! For F filters and K of the (c, r, s), a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds
 //! the lanes of each at the very end. In between, the sums are stored in memory, with `lanes` values per
 //! weight.
 //!
-//! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel. As bf16 values, samples n and n + 16 of
+//! dy and x of a work item are packed channel by channel. As bf16 values, samples n and n + 16 of
 //! a block of 32 are a pair, so that each lane adds the same products in the same order as with float32 vectors of 16
-//! lanes. The gradient of the biases is no product: it is the sum of dy as it is.
+//! lanes.
 
 mod kernel;
-mod lanes;
 mod partial_sum;
 
-use super::operands::Operands;
-use super::partial_sums::{PartialSums, WorkItems, item_rows, plane};
-use super::pass::{Axis, Pass};
 use crate::blocks::{Machine, part, parts_of_size};
 use crate::buffers::Buffers;
+use crate::conv::operands::Operands;
+use crate::conv::partial_sums::{PartialSums, WorkItems, item_rows, plane};
+use crate::conv::pass::{Axis, Pass};
 use crate::scratch::Scratch;
 use partial_sum::PartialSum;
 
@@ -31,7 +29,7 @@ struct Taps {
 }
 
 /// The gradient of one convolution's weights, planned.
-pub struct WeightGradient {
+pub struct LaneSums {
     /// The forward pass of one group.
     pass: Pass,
     machine: Machine,
@@ -87,7 +85,7 @@ fn tiles(pass: &Pass, along_taps: bool, count: usize) -> impl ExactSizeIterator<
     })
 }
 
-impl WeightGradient {
+impl LaneSums {
     /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
     pub fn new(
         pass: Pass,
@@ -95,7 +93,7 @@ impl WeightGradient {
         operands: Operands,
         groups: usize,
         buffers: &mut Buffers,
-    ) -> Result<WeightGradient, String> {
+    ) -> Result<LaneSums, String> {
         let Pass { channels, column, .. } = pass;
         // Neighbouring taps see the same positions only if none of them sees padding: not at the first output, nor at the last.
         let inside = |q: usize| column.inside(q).0 == (0..column.taps);
@@ -103,7 +101,7 @@ impl WeightGradient {
         let mut tiles = |count| buffers.list(tiles(&pass, along_taps, count));
         let tiles = [tiles(1)?, tiles(2)?, tiles(3)?];
         let sums = PartialSums::new(groups, &[0], pass.weight_elements() + pass.filters, buffers)?;
-        Ok(WeightGradient { pass, machine, operands, groups, along_taps, tiles, sums })
+        Ok(LaneSums { pass, machine, operands, groups, along_taps, tiles, sums })
     }
 
     /// Room a thread needs for the weight gradient of `pass`, in words.
@@ -124,7 +122,7 @@ impl WeightGradient {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        let WeightGradient { pass, machine, operands, groups, along_taps, tiles, sums } = self;
+        let LaneSums { pass, machine, operands, groups, along_taps, tiles, sums } = self;
         let Pass { channels, filters, row, column, .. } = *pass;
         let (image, map) = (channels * row.size * column.size * batch, row.outputs * column.outputs * batch);
         assert_eq!(x.len(), *groups * image);
