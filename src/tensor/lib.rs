@@ -26,6 +26,8 @@ mod threads;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 mod transpose;
+#[cfg(target_arch = "x86_64")]
+mod transpose_avx512;
 
 pub use bf16::Precision;
 pub use blas::{Blas, Chosen, Trouble, blas, blas_default_threads, check_blas_room};

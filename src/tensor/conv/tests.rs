@@ -1,6 +1,6 @@
 //! The direct kernels give the same bits as the im2col path, on integers so small that every sum is exact.
 
-mod bf16;
+pub mod bf16;
 
 use proptest::prelude::*;
 

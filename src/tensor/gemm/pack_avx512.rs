@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::format::{Float32, Format, PairedBf16, RoundedBf16};
 use super::lines::{Cut, Lines, Order};
 use crate::bf16::{round, widen};
+use crate::transpose_avx512::transpose;
 
 const LANES: usize = 16;
 
@@ -171,39 +172,6 @@ unsafe fn load(lines: &Lines<'_>, from: *const f32, count: usize) -> __m512 {
         }
         let (mask, scale) = ((1 << count) - 1, _mm512_set1_ps(lines.scale));
         _mm512_mask_mul_ps(_mm512_set1_ps(lines.padding), mask, _mm512_maskz_loadu_ps(mask, from), scale)
-    }
-}
-
-/// The transpose of 16 rows of 16 words: pairs of words are interleaved, then pairs of pairs, then quarters of
-/// vectors.
-#[inline(always)]
-unsafe fn transpose(rows: Square) -> Square {
-    // SAFETY: AVX-512 F.
-    unsafe {
-        let mut pairs = rows;
-        for i in 0..8 {
-            pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
-            pairs[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
-        }
-        // Quarter q of vector 4 i + j has column 4 q + j of rows 4 i to 4 i + 3.
-        let mut fours = rows;
-        for i in (0..16).step_by(4) {
-            fours[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
-            fours[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
-            fours[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
-            fours[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
-        }
-        let mut columns = rows;
-        for j in 0..4 {
-            let [a, b, c, d] = [fours[j], fours[4 + j], fours[8 + j], fours[12 + j]];
-            let (even, odd) = (_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
-            let (even_2, odd_2) = (_mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(c, d, 0xdd));
-            columns[j] = _mm512_shuffle_i32x4(even, even_2, 0x88);
-            columns[4 + j] = _mm512_shuffle_i32x4(odd, odd_2, 0x88);
-            columns[8 + j] = _mm512_shuffle_i32x4(even, even_2, 0xdd);
-            columns[12 + j] = _mm512_shuffle_i32x4(odd, odd_2, 0xdd);
-        }
-        columns
     }
 }
 

@@ -4,10 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::bf16::{multiply_add, round, round_in_place, widen};
+use crate::bf16::{has_amx_bf16, multiply_add, round, round_in_place, widen};
 
 /// `count` values of both signs and of magnitudes from 1/8 to 8, which differ for each `salt`.
-fn reals(count: usize, salt: u32) -> Vec<f32> {
+pub fn reals(count: usize, salt: u32) -> Vec<f32> {
     let bits =
         |index: u32| (index ^ salt << 24).wrapping_mul(0x9e37_79b1).rotate_left(13).wrapping_mul(0x85eb_ca6b);
     let value = |bits: u32| f32::from_bits(bits & 0x807f_ffff | (124 + (bits >> 23) % 6) << 23);
@@ -65,10 +65,14 @@ fn check_rounding(shape: Shape, columns: Option<&[usize]>, batch: usize, threads
     let inputs = Inputs::of(&problem);
     let (found, bias) = inputs.pass(&ALGORITHMS, &problem, threads);
     let (portable, _) = inputs.pass(&PORTABLE, &problem, 1);
+    // The weight gradient of tiles has an order of its own, which its own tests compare with the definition.
+    let by_tiles = columns.is_none() && has_amx_bf16();
     let float32 = Problem { precision: Precision::Float32, ..problem };
     let (float32, _) = inputs.rounded().pass(&ALGORITHMS, &float32, 1);
     for (index, what) in ["forward", "data gradient", "weight gradient"].into_iter().enumerate() {
-        assert_eq!(found[index], portable[index], "{what}, portable");
+        if index < 2 || !by_tiles {
+            assert_eq!(found[index], portable[index], "{what}, portable");
+        }
         // Direct kernels add the weight gradient's terms in another order, with other work items.
         if index < 2 || columns.is_some() {
             assert_eq!(found[index], float32[index], "{what}, rounded operands");

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::kernel::TapKernel;
-use super::lanes::{add_lanes, add_lines, sum_lanes};
 use super::{Taps, most_filters, planes};
 use crate::blocks::parts;
 use crate::conv::arithmetic::run;
 use crate::conv::operands::Operands;
 use crate::conv::partial_sums::{Planes, WorkItems};
 use crate::conv::pass::Pass;
+use crate::conv::weight_gradient::lanes::{add_lanes, add_lines, sum_lanes};
 use crate::simd::const_dispatch;
 
 /// A partial sum of one group.
@@ -39,7 +39,7 @@ struct Room<'a> {
 
 impl PartialSum<'_> {
     /// Overwrites `sums` with those of the work items `own`, at least one: the weights, then the biases. `scratch` has the
-    /// length of [`super::WeightGradient::scratch`].
+    /// length of [`super::LaneSums::scratch`].
     pub fn compute(&self, own: Range<usize>, scratch: &mut [f32], sums: &mut [f32]) {
         let mut room = self.cut(scratch);
         for item in own.clone() {

@@ -1,0 +1,106 @@
+//! Packs dy for tiles: at each position 16 pairs of neighbouring samples, of 16 filters each. It also adds the values
+//! as they are to the sums of the biases, because it reads them anyway.
+
+use std::arch::x86_64::*;
+use std::mem::transmute;
+use std::ops::Range;
+
+use super::TILE;
+use super::geometry::Geometry;
+use crate::blocks::Block;
+use crate::conv::pass::Pass;
+use crate::tiles::{Amx, ROWS, WORDS};
+use crate::transpose_avx512::transpose;
+
+/// Positions from one that is packed to the one that is fetched. Filters are far apart, too many for the processor to
+/// fetch them by itself.
+const AHEAD: usize = 4;
+
+/// The gradients of the outputs of one group.
+pub struct Slopes<'a> {
+    pub geometry: &'a Geometry,
+    /// N.
+    pub batch: usize,
+    /// `[F, P, Q, N]`, and everything after it.
+    pub slopes: &'a [f32],
+}
+
+impl Slopes<'_> {
+    /// Packs the rows `outputs`: `[tiles of filters, positions, 16 pairs of samples, 16 filters]`. Filters after the
+    /// last are copies of it. Adds the samples to `lanes` `[padded filters, 16]`.
+    pub fn pack(
+        &self,
+        _: Amx,
+        block: Block,
+        outputs: Range<usize>,
+        mut lanes: Option<&mut [f32]>,
+        packed: &mut [f32],
+    ) {
+        let Pass { filters, row, column, .. } = self.geometry.pass;
+        let (map, positions) = (row.outputs * column.outputs * self.batch, outputs.len() * column.outputs);
+        let first = outputs.start * column.outputs * self.batch + block.first;
+        assert!(positions > 0);
+        for (tile, packed) in
+            packed.chunks_exact_mut(positions * TILE).take(self.geometry.filter_tiles()).enumerate()
+        {
+            let from: [*const f32; ROWS] = std::array::from_fn(|f| {
+                let filter = &self.slopes[(tile * ROWS + f).min(filters - 1) * map..][first..];
+                assert!((positions - 1) * self.batch + block.samples <= filter.len());
+                filter.as_ptr()
+            });
+            let lanes = lanes.as_deref_mut().map(|lanes| &mut lanes.as_chunks_mut().0[tile * ROWS..][..ROWS]);
+            // SAFETY: a processor with AMX has these instructions, and the samples exist, as asserted.
+            unsafe {
+                match lanes {
+                    Some(lanes) => pack::<true>(from, self.batch, block.samples, lanes, packed),
+                    None => pack::<false>(from, self.batch, block.samples, &mut [], packed),
+                }
+            }
+        }
+    }
+}
+
+/// Packs as many positions as `packed` has tiles. With `LANES`, adds their samples to `lanes`.
+///
+/// # Safety
+/// `samples` values exist at each position of the lines `from`, `step` values from one position to the next.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn pack<const LANES: bool>(
+    from: [*const f32; ROWS],
+    step: usize,
+    samples: usize,
+    lanes: &mut [[f32; WORDS]],
+    packed: &mut [f32],
+) {
+    let mask = |before: usize| ((1u32 << samples.saturating_sub(before).min(WORDS)) - 1) as __mmask16;
+    let masks = [mask(0), mask(WORDS)];
+    for (position, packed) in packed.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
+        let mut rows = [_mm512_setzero_si512(); ROWS];
+        for (f, row) in rows.iter_mut().enumerate() {
+            let at = from[f].wrapping_add(position * step);
+            let next = at.wrapping_add(AHEAD * step);
+            // SAFETY: as many values as the masks allow exist, and a prefetch may have any address.
+            let [first, second] = unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(next.cast());
+                _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(WORDS).cast());
+                [_mm512_maskz_loadu_ps(masks[0], at), _mm512_maskz_loadu_ps(masks[1], at.wrapping_add(WORDS))]
+            };
+            if LANES {
+                let lanes = lanes[f].as_mut_ptr();
+                // SAFETY: 16 lanes.
+                unsafe {
+                    let sum = _mm512_add_ps(_mm512_loadu_ps(lanes), _mm512_add_ps(first, second));
+                    _mm512_storeu_ps(lanes, sum);
+                }
+            }
+            // SAFETY: vectors of the same size.
+            *row = unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) };
+        }
+        // SAFETY: the instructions are there, and so is a tile.
+        unsafe {
+            for (pair, filters) in transpose(rows).into_iter().enumerate() {
+                _mm512_storeu_si512(packed.as_mut_ptr().add(pair * WORDS).cast(), filters);
+            }
+        }
+    }
+}
