@@ -43,8 +43,7 @@ static DECISION: OnceLock<Decision> = OnceLock::new();
 
 impl Isa {
     /// All of them, the least capable first.
-    pub const ALL: [Isa; 6] =
-        [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::AmxBf16];
+    pub const ALL: [Isa; 6] = [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::AmxBf16];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {

@@ -24,8 +24,6 @@ pub struct Pass {
     pub row: Axis,
     /// W, S and Q, and the places of the outputs.
     pub column: Axis,
-    /// The place of this pass's weights in the packed copy of all weights.
-    pub weights: usize,
 }
 
 /// A pass along one axis of the images.
@@ -79,7 +77,7 @@ impl Axis {
     /// The taps that are inside at output `index`, and the pixel under the first of them.
     #[inline(always)]
     pub fn inside(&self, index: usize) -> (Range<usize>, usize) {
-        let origin = (index * self.stride) as isize - self.padding;
+        let origin = self.origin(index);
         let first = (-origin).max(0);
         let past = (self.size as isize - origin).clamp(first, (self.taps as isize).max(first));
         (first as usize..past as usize, (origin + first) as usize)
@@ -87,11 +85,22 @@ impl Axis {
 
     /// The pixels that `outputs` see.
     pub fn seen(&self, outputs: Range<usize>) -> Range<usize> {
-        let origin = |index: usize| (index * self.stride) as isize - self.padding;
         let size = self.size as isize;
-        let first = origin(outputs.start).clamp(0, size);
-        let past = (origin(outputs.end - 1) + self.taps as isize).clamp(first, size);
+        let first = self.origin(outputs.start).clamp(0, size);
+        let past = (self.origin(outputs.end - 1) + self.taps as isize).clamp(first, size);
         first as usize..past as usize
+    }
+
+    /// The pixel under the first tap at output `index`; below 0 or past the last pixel, it is padding.
+    #[inline(always)]
+    pub fn origin(&self, index: usize) -> isize {
+        (index * self.stride) as isize - self.padding
+    }
+
+    /// The pixels that all outputs see, with padding: from the first tap of the first output to the last tap of
+    /// the last output.
+    pub fn span(&self) -> usize {
+        self.outputs.saturating_sub(1) * self.stride + self.taps
     }
 
     /// The maximum number of pixels that `outputs` neighbouring outputs see.
@@ -138,7 +147,6 @@ pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
         filters,
         row: Axis::forward(size.0, kernel.0, stride.0, padding.0, output.0),
         column: Axis::forward(size.1, kernel.1, stride.1, padding.1, output.1),
-        weights: 0,
     }
 }
 
@@ -146,13 +154,10 @@ pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
 pub fn data_gradient(forward: &Pass) -> impl ExactSizeIterator<Item = Pass> + use<> {
     let Pass { channels: filters, filters: channels, row, column, .. } = *forward;
     let [rows, columns] = [row, column].map(|axis| axis.stride.min(axis.size));
-    let mut weights = 0;
     (0..rows * columns).map(move |phase| {
         let row = Axis::backward(row, phase / columns);
         let column = Axis::backward(column, phase % columns);
-        let pass = Pass { channels, filters, row, column, weights };
-        weights += pass.weight_elements();
-        pass
+        Pass { channels, filters, row, column }
     })
 }
 
