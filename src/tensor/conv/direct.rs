@@ -1,11 +1,14 @@
-//! Convolution with kernels of our own, which need only one packed copy of the images: for float32 values, and for bf16
-//! values in two forms ([`super::operands`]).
+//! Convolution with kernels of our own, which need only one packed copy of the images: for float32 values and for bf16
+//! values, by vectors ([`super::vector_products`]) or by tiles ([`super::tile_products`]).
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
-use super::correlation::{self, Correlation, Direction, pack_weights};
+use super::correlation::{self, Correlation, Products};
 use super::operands::Operands;
+use super::pack_weights::{Direction, LayerWeights};
 use super::pass::{self, Pass};
+#[cfg(target_arch = "x86_64")]
+use super::tile_products::TileProducts;
 use super::weight_gradient::WeightGradient;
 use crate::blocks::{Line, Machine, room};
 use crate::buffers::Buffers;
@@ -15,96 +18,109 @@ use crate::scratch::Scratch;
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
     build: |problem, buffers| {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = TileProducts::of(problem.precision) {
+            return Ok(Box::new(Direct::new(problem.shape, tiles, buffers)?));
+        }
         Ok(Box::new(Direct::new(problem.shape, Operands::of(problem.precision), buffers)?))
     },
 };
 
 /// The convolution `shape`, planned, with its buffers.
-pub struct Direct {
+pub struct Direct<P> {
     shape: Shape,
     machine: Machine,
-    operands: Operands,
+    products: P,
     forward: Pass,
     backward: Vec<Pass>,
     weight_gradient: WeightGradient,
-    /// Packed weights of all groups.
+    /// Packed weights of all groups, and the words of one.
     packed: Vec<Line>,
+    group_words: usize,
     /// The scratch space of each thread.
     scratch: Scratch,
 }
 
 /// Room a thread needs for each of the three passes.
-fn scratch(forward: &Pass, machine: Machine, operands: Operands) -> usize {
-    let backward = pass::data_gradient(forward).map(|pass| correlation::scratch(&pass, machine, operands));
+fn scratch(forward: &Pass, machine: Machine, products: impl Products) -> usize {
+    let backward = pass::data_gradient(forward).map(|pass| correlation::scratch(&pass, machine, products));
     let most = backward.max().unwrap_or(0);
-    most.max(correlation::scratch(forward, machine, operands))
-        .max(WeightGradient::scratch(forward, machine, operands))
+    most.max(correlation::scratch(forward, machine, products)).max(WeightGradient::scratch(
+        forward,
+        machine,
+        products.weight_gradient(),
+    ))
 }
 
-impl Direct {
+/// The words of one group's packed weights in either direction.
+fn group_words(forward: &Pass, products: impl Products) -> usize {
+    let backward = pass::data_gradient(forward).map(|pass| products.weight_words(&pass)).sum();
+    products.weight_words(forward).max(backward)
+}
+
+impl<P: Products> Direct<P> {
     /// With room for as many threads as there are now.
-    pub fn new(shape: Shape, operands: Operands, buffers: &mut Buffers) -> Result<Direct, String> {
-        let (machine, forward) = (Machine::this(), shape.pass());
+    pub fn new(shape: Shape, products: P, buffers: &mut Buffers) -> Result<Direct<P>, String> {
+        let (machine, forward, groups) = (Machine::this(), shape.pass(), shape.groups);
+        let (operands, group_words) = (products.weight_gradient(), group_words(&forward, products));
         Ok(Direct {
             shape,
             machine,
-            operands,
+            products,
             backward: buffers.list(pass::data_gradient(&forward))?,
-            weight_gradient: WeightGradient::new(forward.clone(), machine, operands, shape.groups, buffers)?,
-            packed: room(shape.groups * forward.weight_elements(), buffers)?,
-            scratch: Scratch::new(scratch(&forward, machine, operands), buffers)?,
+            weight_gradient: WeightGradient::new(forward.clone(), machine, operands, groups, buffers)?,
+            packed: room(groups * group_words, buffers)?,
+            group_words,
+            scratch: Scratch::new(scratch(&forward, machine, products), buffers)?,
             forward,
         })
     }
 
-    fn pack(&mut self, direction: Direction, weight: &[f32]) {
+    /// Computes the passes of `direction` from `images` to `out`.
+    fn correlate(
+        &mut self,
+        direction: Direction,
+        batch: usize,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        images: &[f32],
+        out: &mut [f32],
+    ) {
+        let Direct { shape, machine, products, group_words, .. } = *self;
         let passes = match direction {
             Direction::Forward => std::slice::from_ref(&self.forward),
             Direction::Backward => &self.backward[..],
         };
-        let group = self.forward.weight_elements();
         let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut self.packed);
-        for (weight, packed) in weight.chunks_exact(group).zip(packed.chunks_exact_mut(group)) {
-            for pass in passes {
-                pack_weights(
-                    pass,
-                    self.machine,
-                    self.operands,
-                    self.shape.window.kernel,
-                    direction,
-                    weight,
-                    packed,
-                );
+        let group = self.forward.weight_elements();
+        let mut first = 0;
+        for pass in passes {
+            let words = products.weight_words(pass);
+            for (values, packed) in weight.chunks_exact(group).zip(packed.chunks_exact_mut(group_words)) {
+                let weights = LayerWeights { values, kernel: shape.window.kernel, direction };
+                products.pack_weights(pass, machine, &weights, &mut packed[first..][..words]);
             }
-        }
-    }
-
-    fn correlation<'a>(
-        &'a self,
-        pass: &'a Pass,
-        batch: usize,
-        bias: Option<&'a [f32]>,
-        images: &'a [f32],
-    ) -> Correlation<'a> {
-        Correlation {
-            pass,
-            machine: self.machine,
-            operands: self.operands,
-            groups: self.shape.groups,
-            batch,
-            weights: bytemuck::cast_slice(&self.packed),
-            weight_stride: self.forward.weight_elements(),
-            bias,
-            images,
-            scratch: &self.scratch,
+            let correlation = Correlation {
+                pass,
+                machine,
+                products,
+                groups: shape.groups,
+                batch,
+                weights: &packed[first..],
+                weight_stride: group_words,
+                bias,
+                images,
+                scratch: &self.scratch,
+            };
+            correlation.compute(out);
+            first += words;
         }
     }
 }
 
-impl Convolve for Direct {
+impl<P: Products> Convolve for Direct<P> {
     fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        self.pack(Direction::Forward, weight);
-        self.correlation(&self.forward, batch, bias, x).compute(y);
+        self.correlate(Direction::Forward, batch, weight, bias, x, y);
     }
 
     fn weight_gradient(
@@ -119,9 +135,6 @@ impl Convolve for Direct {
     }
 
     fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-        self.pack(Direction::Backward, weight);
-        for pass in &self.backward {
-            self.correlation(pass, batch, None, dy).compute(dx);
-        }
+        self.correlate(Direction::Backward, batch, weight, None, dy, dx);
     }
 }

@@ -14,14 +14,24 @@
 //! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
 //! batch or on a machine without vectors (docs/adr/0011).
 //!
-//! In bf16 ([`super::bf16`]), each of them gives the result of its float32 arithmetic on rounded operands. Only
-//! [`direct`] has kernels for it ([`operands`]); [`rounded`] rounds copies for the others. Biases and their
-//! gradients are no products and are not rounded. The orders of the sums in [`direct`]:
+//! In bf16 ([`super::bf16`]), operands are rounded first. [`direct`] has kernels for it: by vectors
+//! ([`vector_products`]), and by tiles where there is AMX (`tile_products`); [`rounded`] rounds copies for the other
+//! algorithms. Biases and their gradients are no products and are not rounded. The orders of the sums in [`direct`]:
 //!
 //! - y begins at the bias and adds the taps of the window row by row, of each tap all channels.
 //! - dx begins at 0 and adds the positions of dy that see the pixel row by row, of each position all filters.
 //! - The gradient of the weights is the sum of the lanes of a vector, each of which adds some of the samples:
 //!   [`weight_gradient`]. So its order depends on the number of lanes, with all precisions.
+//!
+//! Vectors add one product after another. This gives the result of float32 arithmetic on rounded operands. Tiles add
+//! several at a time, so their results differ from it in the last bits:
+//!
+//! - A window row in y is all its taps, of each tap the channels in pairs; a row of positions in dx is all that could see
+//!   the pixel if dy continued, of each position the filters in pairs. Values in the padding are zero, and so is the
+//!   partner of the last channel or filter if their number is odd. Rows outside the image are left out.
+//! - A row of L pairs is cut into n = ceil(L / 16) steps of k = ceil(L / n) pairs. Step i begins at pair
+//!   min(i k, L - k). Pairs that two steps have get weights of zero in the later one.
+//! - Each step adds its products to the sum as [`super::bf16::add_products`] does.
 
 mod algorithm;
 mod arithmetic;
@@ -35,9 +45,13 @@ mod operands;
 mod pack;
 mod pack_images;
 mod pack_pairs;
+mod pack_weights;
 mod partial_sums;
 mod pass;
 mod rounded;
+#[cfg(target_arch = "x86_64")]
+mod tile_products;
+mod vector_products;
 mod weight_gradient;
 
 #[cfg(test)]

@@ -59,12 +59,13 @@ impl ImageRows<'_> {
         }
     }
 
-    fn width(&self) -> usize {
+    /// Words per value or pair of values.
+    pub fn width(&self) -> usize {
         self.block.vectors * self.machine.lanes
     }
 
     /// The lines of some channels and columns, with `words` packed words per pixel.
-    fn lines(&self, channels: usize, columns: usize, words: usize) -> Lines {
+    pub fn lines(&self, channels: usize, columns: usize, words: usize) -> Lines {
         let Pass { row, column, .. } = *self.pass;
         let (width, batch) = (self.width(), self.batch);
         Lines {
@@ -75,13 +76,14 @@ impl ImageRows<'_> {
     }
 
     /// The images from a line of the first row on.
-    fn from(&self, channel: usize, column: usize) -> &[f32] {
+    pub fn from(&self, channel: usize, column: usize) -> &[f32] {
         let Pass { row, column: Axis { size, .. }, .. } = *self.pass;
         let pixel = (channel * row.size + self.rows.start) * size + column;
         &self.images[pixel * self.batch + self.block.first..]
     }
 
-    fn pack_pairs(
+    /// Packs pairs of lines of the block's samples. Without `second`, the other half is zero.
+    pub fn pack_pairs(
         &self,
         instructions: Avx512Bf16,
         lines: &Lines,

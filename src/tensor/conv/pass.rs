@@ -24,8 +24,6 @@ pub struct Pass {
     pub row: Axis,
     /// W, S and Q, and the places of the outputs.
     pub column: Axis,
-    /// The place of this pass's weights in the packed copy of all weights.
-    pub weights: usize,
 }
 
 /// A pass along one axis of the images.
@@ -149,7 +147,6 @@ pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
         filters,
         row: Axis::forward(size.0, kernel.0, stride.0, padding.0, output.0),
         column: Axis::forward(size.1, kernel.1, stride.1, padding.1, output.1),
-        weights: 0,
     }
 }
 
@@ -157,13 +154,10 @@ pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
 pub fn data_gradient(forward: &Pass) -> impl ExactSizeIterator<Item = Pass> + use<> {
     let Pass { channels: filters, filters: channels, row, column, .. } = *forward;
     let [rows, columns] = [row, column].map(|axis| axis.stride.min(axis.size));
-    let mut weights = 0;
     (0..rows * columns).map(move |phase| {
         let row = Axis::backward(row, phase / columns);
         let column = Axis::backward(column, phase % columns);
-        let pass = Pass { channels, filters, row, column, weights };
-        weights += pass.weight_elements();
-        pass
+        Pass { channels, filters, row, column }
     })
 }
 

@@ -1,5 +1,9 @@
-//! Convolutions with bf16 operands give the same bits as their portable version, as float32 convolutions of
-//! rounded operands, and as the definition, whichever algorithm and instructions compute them.
+//! Convolutions with bf16 operands by vectors give the same bits as their portable version, as float32 convolutions of
+//! rounded operands, and as the definition, whichever algorithm and instructions compute them. For those by tiles, see
+//! `tiles`.
+
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use proptest::prelude::*;
 
@@ -49,6 +53,16 @@ impl Inputs {
     }
 }
 
+/// The direct algorithm without tiles.
+const BY_VECTORS: Algorithm = Algorithm {
+    build: |problem, buffers| {
+        Ok(Box::new(Direct::new(problem.shape, Operands::of(problem.precision), buffers)?))
+    },
+    ..direct::ALGORITHM
+};
+
+const VECTORS: [Algorithm; 3] = [column_sparse::ALGORITHM, BY_VECTORS, im2col_gemm::ALGORITHM];
+
 /// What computes bf16 convolutions on processors without instructions for them.
 const PORTABLE: [Algorithm; 3] = [
     column_sparse::ALGORITHM,
@@ -63,12 +77,12 @@ const PORTABLE: [Algorithm; 3] = [
 fn check_rounding(shape: Shape, columns: Option<&[usize]>, batch: usize, threads: usize) {
     let problem = Problem { shape, columns, batch, precision: Precision::Bf16 };
     let inputs = Inputs::of(&problem);
-    let (found, bias) = inputs.pass(&ALGORITHMS, &problem, threads);
+    let (found, bias) = inputs.pass(&VECTORS, &problem, threads);
     let (portable, _) = inputs.pass(&PORTABLE, &problem, 1);
     // The weight gradient of tiles has an order of its own, which its own tests compare with the definition.
     let by_tiles = columns.is_none() && has_amx_bf16();
     let float32 = Problem { precision: Precision::Float32, ..problem };
-    let (float32, _) = inputs.rounded().pass(&ALGORITHMS, &float32, 1);
+    let (float32, _) = inputs.rounded().pass(&VECTORS, &float32, 1);
     for (index, what) in ["forward", "data gradient", "weight gradient"].into_iter().enumerate() {
         if index < 2 || !by_tiles {
             assert_eq!(found[index], portable[index], "{what}, portable");
@@ -121,7 +135,7 @@ proptest! {
     fn sums_have_the_stated_order(shape in shapes(), batch in 1usize..40) {
         let problem = Problem { shape, columns: None, batch, precision: Precision::Bf16 };
         let inputs = Inputs::of(&problem);
-        let direct = Algorithm { least_batch: |_, _| Some(0), ..direct::ALGORITHM };
+        let direct = Algorithm { least_batch: |_, _| Some(0), ..BY_VECTORS };
         let ([y, dx, _], _) = inputs.pass(&[direct], &problem, 1);
         let [x, weight, bias, dy] = &inputs.0;
         let map = shape.window.positions() * batch;
