@@ -36,6 +36,11 @@ impl Arithmetic {
         }
     }
 
+    /// The maximum number of words of a panel that is to stay in the L1 cache.
+    pub fn most_words(self) -> usize {
+        if self == Arithmetic::TiledBf16 { 11 * ROW_WORDS } else { MOST_WORDS }
+    }
+
     /// The number of words that hold `k` values of a line, padding included.
     pub fn words(self, k: usize) -> usize {
         match self {
@@ -73,7 +78,7 @@ impl Arithmetic {
     /// of two tiles.
     pub fn rows(self) -> Cut {
         if self == Arithmetic::TiledBf16 {
-            return Cut { most: MOST_ROWS, width: MOST_ROWS, even: true, order: Order::ByLine };
+            return Cut { most: MOST_ROWS, width: MOST_ROWS, even: false, order: Order::ByLine };
         }
         let Machine { lanes, registers } = self.machine();
         let most = (registers - 3) / 2;
@@ -114,6 +119,9 @@ impl Arithmetic {
         }
     }
 }
+
+/// The maximum number of words of a line that are packed together.
+pub const MOST_WORDS: usize = 768;
 
 /// The maximum number of rows of a tile.
 pub const MOST_ROWS: usize = 32;

@@ -13,7 +13,7 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ternflock_base::split::chunk;
 
-use super::arithmetic::Arithmetic;
+use super::arithmetic::{Arithmetic, MOST_WORDS};
 use super::lines::Lines;
 use super::pack::pack;
 use super::tile::Tile;
@@ -23,9 +23,6 @@ use crate::threads::{for_each, threads};
 
 /// A product with fewer multiply-adds is not worth a second thread.
 pub const WORTH_SHARING: usize = 1 << 21;
-
-/// The maximum number of words of a line that are packed together.
-pub const MOST_WORDS: usize = 768;
 
 /// The maximum number of words of a block, so that it stays in the L2 cache.
 pub const BLOCK_WORDS: usize = 96 * 1024;
@@ -133,7 +130,7 @@ impl Product<'_> {
         }
     }
 
-    /// All tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache.
+    /// All tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache, part by part.
     ///
     /// # Safety
     /// No other code accesses these sums.
@@ -152,10 +149,15 @@ impl Product<'_> {
                 let (outer, inner) =
                     if rows_outside { (&own, &columns.panels) } else { (&columns.panels, &own) };
                 for outer in outer.clone() {
-                    for inner in inner.clone() {
-                        let (row, column) = if rows_outside { (outer, inner) } else { (inner, outer) };
-                        // SAFETY: guaranteed by the caller.
-                        unsafe { self.tile(rows, row, columns, column, words, beta) };
+                    for own in self.arithmetic.word_parts(words, self.arithmetic.most_words()) {
+                        let beta = if own.start == 0 { beta } else { 1.0 };
+                        for inner in inner.clone() {
+                            let place = if rows_outside { [outer, inner] } else { [inner, outer] };
+                            // SAFETY: guaranteed by the caller.
+                            unsafe {
+                                self.tile([rows, columns], place, words, own.clone(), beta, rows_outside)
+                            };
+                        }
                     }
                 }
             });
@@ -166,29 +168,30 @@ impl Product<'_> {
     /// No other code accesses these sums.
     unsafe fn tile(
         &self,
-        rows: &Packed<'_>,
-        row: usize,
-        columns: &Packed<'_>,
-        column: usize,
+        [rows, columns]: [&Packed<'_>; 2],
+        [row, column]: [usize; 2],
         words: usize,
+        own: Range<usize>,
         beta: f32,
+        a_stays: bool,
     ) {
         let (a_width, b_width) = (self.rows.cut.width, self.columns.cut.width);
-        let a = &rows.values[(row - rows.panels.start) * words * a_width..];
-        let b = &columns.values[(column - columns.panels.start) * words * b_width..];
-        assert!(a.len() >= words * a_width && b.len() >= words * b_width);
+        let a = &rows.values[((row - rows.panels.start) * words + own.start) * a_width..];
+        let b = &columns.values[((column - columns.panels.start) * words + own.start) * b_width..];
+        assert!(a.len() >= own.len() * a_width && b.len() >= own.len() * b_width);
         let own_rows = self.rows.cut.panel(self.rows.values.nrows(), row);
         let own_columns = self.columns.cut.panel(self.columns.values.nrows(), column);
         let place = own_rows.start as isize * self.strides[0] + own_columns.start as isize * self.strides[1];
         // SAFETY: rows and columns of `c`.
         let c = unsafe { self.c.at(0).offset(place) };
         let tile = Tile {
-            words,
+            words: own.len(),
             a: a.as_ptr(),
             a_width,
             b: b.as_ptr(),
             b_width,
             beta,
+            a_stays,
             c,
             row_stride: self.strides[0],
         };

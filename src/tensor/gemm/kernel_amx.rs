@@ -1,7 +1,11 @@
-//! The micro-kernel in bf16 with tiles of AMX: 2 x 2 tiles of sums. The rows of `a` are in two tiles, of which
-//! the second may have a row less; so all rows of a panel cost the same, however many there are.
+//! The micro-kernel in bf16 with tiles of AMX: 2 x 1 or 1 x 2 tiles of sums at a time. The rows of `a` are in two
+//! tiles, of which the second may have a row less. A product of tiles takes a time that grows with its rows.
 //!
 //! A product of tiles adds 32 values of k to each sum, as [`crate::bf16::add_products`] defines it.
+//!
+//! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. While the other hardware thread of a core is
+//! busy, a thread has only eight physical tiles: with seven or eight in use, a load waits for the products before
+//! it, and products take four times as long. With four in use, they take less than twice as long.
 
 use super::lines::ROW_WORDS;
 use super::tile::Tile;
@@ -11,6 +15,9 @@ use crate::tiles::{self, Amx, Layout};
 /// Sums of a row of a tile.
 const LANES: usize = tiles::WORDS;
 
+/// Bytes of a word or a sum.
+const BYTES: usize = size_of::<u32>();
+
 /// Runs `work` with tiles for `rows` rows.
 pub fn with_rows(rows: usize, work: impl FnOnce()) {
     let upper = rows.div_ceil(2);
@@ -18,7 +25,7 @@ pub fn with_rows(rows: usize, work: impl FnOnce()) {
     let [upper, lower, b] = [(upper, tiles::WORDS), (lower, tiles::WORDS), (tiles::ROWS, tiles::WORDS)];
     let amx = Amx::detect();
     let amx = amx.unwrap_or_else(|| unreachable!("tiles are an arithmetic of machines with AMX"));
-    Layout::new([upper, upper, lower, lower, upper, lower, b, b]).with(amx, work);
+    Layout::new([upper, upper, upper, lower, lower, lower, b, b]).with(amx, work);
 }
 
 /// Computes a tile of `rows` rows and `vectors` vectors.
@@ -31,9 +38,25 @@ pub unsafe fn compute(tile: &Tile, rows: usize, vectors: usize) {
         if tile.beta != 0.0 && tile.beta != 1.0 {
             scale(tile, rows, vectors);
         }
-        const_dispatch!(V = vectors, in [1, 2];
-            R = rows.min(2), in [1, 2];
-            sums::<R, V>(tile, rows.div_ceil(2)));
+        let upper = rows.div_ceil(2);
+        if tile.a_stays {
+            for vector in 0..vectors {
+                match rows {
+                    1 => column::<1, 2>(tile, upper, vector),
+                    _ if rows.is_multiple_of(2) => column::<2, 2>(tile, upper, vector),
+                    _ => column::<2, 5>(tile, upper, vector),
+                }
+            }
+        } else {
+            for first in [0, upper].into_iter().take(rows) {
+                const_dispatch!(V = vectors, in [1, 2];
+                if first == 0 || rows.is_multiple_of(2) {
+                    row::<V, 0, 1, 2>(tile, first)
+                } else {
+                    row::<V, 3, 4, 5>(tile, first)
+                });
+            }
+        }
     }
 }
 
@@ -50,63 +73,98 @@ unsafe fn scale(tile: &Tile, rows: usize, vectors: usize) {
     }
 }
 
-/// R x V tiles of sums, of which the upper ones have `upper` rows.
+/// One tile of columns and R tiles of rows. The lower rows of `a` are loaded to tile A, which is that of the upper
+/// rows if they have the same shape.
 ///
 /// # Safety
 /// See [`compute`].
-unsafe fn sums<const R: usize, const V: usize>(tile: &Tile, upper: usize) {
-    let c = |r: usize, v: usize| {
-        tile.c.wrapping_offset((r * upper) as isize * tile.row_stride).wrapping_add(v * LANES)
-    };
-    let stride = (tile.row_stride * size_of::<f32>() as isize) as usize;
-    // SAFETY: the caller guarantees R tiles of rows with V vectors at `c`, and for each 16 words the rows of these
-    // tiles at `a` and 16 rows of V vectors at `b`.
+unsafe fn column<const R: usize, const A: usize>(tile: &Tile, upper: usize, vector: usize) {
+    let c = [0, upper].map(|row| sums(tile, row, vector));
+    // SAFETY: the caller guarantees R tiles of sums at `c`, and for each 16 words the rows of these tiles at `a` and
+    // 16 rows of the vector at `b`.
     unsafe {
-        if tile.beta == 0.0 {
-            tiles::zero::<0>();
-            tiles::zero::<1>();
-            tiles::zero::<2>();
-            tiles::zero::<3>();
-        } else {
-            tiles::load::<0>(c(0, 0).cast(), stride);
-            if V == 2 {
-                tiles::load::<1>(c(0, 1).cast(), stride);
-            }
-            if R == 2 {
-                tiles::load::<2>(c(1, 0).cast(), stride);
-            }
-            if R == 2 && V == 2 {
-                tiles::load::<3>(c(1, 1).cast(), stride);
-            }
+        begin::<0>(tile, c[0]);
+        if R == 2 {
+            begin::<3>(tile, c[1]);
         }
-        let (mut a, mut b) = (tile.a, tile.b);
+        let (mut a, mut b) = (tile.a, tile.b.add(vector * LANES));
         for _ in 0..tile.words / ROW_WORDS {
-            tiles::load::<6>(b, 4 * tile.b_width);
-            tiles::load::<4>(a, 4 * ROW_WORDS);
-            tiles::multiply_add::<0, 4, 6>();
-            if V == 2 {
-                tiles::load::<7>(b.add(LANES), 4 * tile.b_width);
-                tiles::multiply_add::<1, 4, 7>();
-            }
+            tiles::load::<6>(b, BYTES * tile.b_width);
+            tiles::load::<2>(a, BYTES * ROW_WORDS);
+            tiles::multiply_add::<0, 2, 6>();
             if R == 2 {
-                tiles::load::<5>(a.add(upper * ROW_WORDS), 4 * ROW_WORDS);
-                tiles::multiply_add::<2, 5, 6>();
-            }
-            if R == 2 && V == 2 {
-                tiles::multiply_add::<3, 5, 7>();
+                tiles::load::<A>(a.add(upper * ROW_WORDS), BYTES * ROW_WORDS);
+                tiles::multiply_add::<3, A, 6>();
             }
             a = a.add(ROW_WORDS * tile.a_width);
             b = b.add(ROW_WORDS * tile.b_width);
         }
-        tiles::store::<0>(c(0, 0), stride);
-        if V == 2 {
-            tiles::store::<1>(c(0, 1), stride);
-        }
+        end::<0>(tile, c[0]);
         if R == 2 {
-            tiles::store::<2>(c(1, 0), stride);
-        }
-        if R == 2 && V == 2 {
-            tiles::store::<3>(c(1, 1), stride);
+            end::<3>(tile, c[1]);
         }
     }
+}
+
+/// One tile of rows, loaded to tile A, and V tiles of columns.
+///
+/// # Safety
+/// See [`compute`].
+unsafe fn row<const V: usize, const C: usize, const D: usize, const A: usize>(tile: &Tile, first: usize) {
+    let c = [0, 1].map(|vector| sums(tile, first, vector));
+    // SAFETY: the caller guarantees V tiles of sums at `c`, and for each 16 words the rows of a tile at `a` and 16
+    // rows of V vectors at `b`.
+    unsafe {
+        begin::<C>(tile, c[0]);
+        if V == 2 {
+            begin::<D>(tile, c[1]);
+        }
+        let (mut a, mut b) = (tile.a.add(first * ROW_WORDS), tile.b);
+        for _ in 0..tile.words / ROW_WORDS {
+            tiles::load::<A>(a, BYTES * ROW_WORDS);
+            tiles::load::<6>(b, BYTES * tile.b_width);
+            tiles::multiply_add::<C, A, 6>();
+            if V == 2 {
+                tiles::load::<6>(b.add(LANES), BYTES * tile.b_width);
+                tiles::multiply_add::<D, A, 6>();
+            }
+            a = a.add(ROW_WORDS * tile.a_width);
+            b = b.add(ROW_WORDS * tile.b_width);
+        }
+        end::<C>(tile, c[0]);
+        if V == 2 {
+            end::<D>(tile, c[1]);
+        }
+    }
+}
+
+/// The place of the sums of a vector, from `row` on.
+fn sums(tile: &Tile, row: usize, vector: usize) -> *mut f32 {
+    tile.c.wrapping_offset(row as isize * tile.row_stride).wrapping_add(vector * LANES)
+}
+
+/// Loads the sums of a tile, or zeros.
+///
+/// # Safety
+/// See [`compute`].
+#[inline(always)]
+unsafe fn begin<const C: usize>(tile: &Tile, c: *const f32) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if tile.beta == 0.0 {
+            tiles::zero::<C>();
+        } else {
+            tiles::load::<C>(c.cast(), tile.row_stride as usize * BYTES);
+        }
+    }
+}
+
+/// Stores the sums of a tile.
+///
+/// # Safety
+/// See [`compute`].
+#[inline(always)]
+unsafe fn end<const C: usize>(tile: &Tile, c: *mut f32) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { tiles::store::<C>(c, tile.row_stride as usize * BYTES) };
 }

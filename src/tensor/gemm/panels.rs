@@ -20,8 +20,8 @@ use crate::blocks::{Line, Shared, room};
 use crate::buffers::{Buffers, elements};
 use crate::threads::{for_each, threads};
 
-/// The maximum number of words of k before the next rows: a panel of the matrix stays in the L1 cache for
-/// all rows.
+/// The maximum number of words of k before the next panels: so many words of a panel of the matrix, or of the only
+/// panel of rows, stay in the L1 cache.
 const MOST_WORDS: usize = 256;
 
 /// A matrix `[k, n]`, packed.
@@ -87,40 +87,41 @@ impl Panels {
         for_each(panels.min(threads), |task| {
             for rows in cut.by_size(m, 0..cut.panels(m)).into_iter().filter(|rows| !rows.is_empty()) {
                 this.arithmetic.with_rows(cut.panel(m, rows.start).len(), || {
-                    for panel in chunk(0..panels, panels.min(threads), task) {
-                        this.panel(panel, rows.clone(), m, beta, c);
+                    for own in this.arithmetic.word_parts(words, MOST_WORDS) {
+                        for panel in chunk(0..panels, panels.min(threads), task) {
+                            this.panel(panel, rows.clone(), m, own.clone(), beta, c);
+                        }
                     }
                 });
             }
         });
     }
 
-    /// Some rows of `c`, and the columns that are those of a panel.
-    fn panel(&self, panel: usize, own_rows: Range<usize>, m: usize, beta: f32, c: Shared) {
+    /// Some words of the sums in some rows of `c` and the columns of a panel.
+    fn panel(&self, panel: usize, own_rows: Range<usize>, m: usize, own: Range<usize>, beta: f32, c: Shared) {
         let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.columns());
         let words = self.arithmetic.words(self.k);
         let packed: &[u32] = bytemuck::cast_slice(&self.packed);
         let packed = &packed[panel * words * columns.width..(panel + 1) * words * columns.width];
         let all_rows: &[u32] = bytemuck::cast_slice(&self.rows);
         let panel = columns.panel(self.n, panel);
-        for own in self.arithmetic.word_parts(words, MOST_WORDS) {
-            for row in own_rows.clone() {
-                let lines = rows.panel(m, row);
-                let a = &all_rows[(row * words + own.start) * rows.width..][..own.len() * rows.width];
-                let tile = Tile {
-                    words: own.len(),
-                    a: a.as_ptr(),
-                    a_width: rows.width,
-                    b: packed[own.start * columns.width..][..own.len() * columns.width].as_ptr(),
-                    b_width: columns.width,
-                    beta: if own.start == 0 { beta } else { 1.0 },
-                    // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
-                    c: unsafe { c.at(lines.start * self.n + panel.start) },
-                    row_stride: self.n as isize,
-                };
-                // SAFETY: both operands have these words, and no other task has these columns of `c`.
-                unsafe { tile.compute(self.arithmetic, lines.len(), panel.len(), 1) };
-            }
+        for row in own_rows.clone() {
+            let lines = rows.panel(m, row);
+            let a = &all_rows[(row * words + own.start) * rows.width..][..own.len() * rows.width];
+            let tile = Tile {
+                words: own.len(),
+                a: a.as_ptr(),
+                a_width: rows.width,
+                b: packed[own.start * columns.width..][..own.len() * columns.width].as_ptr(),
+                b_width: columns.width,
+                a_stays: own_rows.len() == 1,
+                beta: if own.start == 0 { beta } else { 1.0 },
+                // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
+                c: unsafe { c.at(lines.start * self.n + panel.start) },
+                row_stride: self.n as isize,
+            };
+            // SAFETY: both operands have these words, and no other task has these columns of `c`.
+            unsafe { tile.compute(self.arithmetic, lines.len(), panel.len(), 1) };
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Tile {
     pub b_width: usize,
     /// With 0 the old content of `c` is not read.
     pub beta: f32,
+    /// Whether the next tile has the same `a`, which stays in the L1 cache; otherwise it has the same `b`.
+    pub a_stays: bool,
     /// The first sum.
     pub c: *mut f32,
     /// From one row of `c` to the next.

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::arithmetic::Arithmetic;
-use super::blocked::{BLOCK_WORDS, MOST_WORDS, OUTER_LINES};
+use super::arithmetic::{Arithmetic, MOST_WORDS};
+use super::blocked::{BLOCK_WORDS, OUTER_LINES};
 use crate::buffers::Buffers;
 use crate::scratch::Scratch;
 use crate::threads::threads;
