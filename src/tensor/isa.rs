@@ -62,9 +62,22 @@ impl Isa {
         Isa::ALL.into_iter().find(|isa| isa.name() == name)
     }
 
-    /// The sets that this processor has and this system allows, the best last. There is always one.
+    /// The sets that this processor has and this system allows, the most capable last. There is always one.
     pub fn available() -> impl DoubleEndedIterator<Item = Isa> {
         Isa::ALL.into_iter().filter(|isa| isa.arch().is_some())
+    }
+
+    /// The fastest of them.
+    fn best() -> Option<Isa> {
+        Isa::available().rfind(|isa| isa.is_worthwhile())
+    }
+
+    /// Whether this processor is faster with it than with the set before it.
+    ///
+    /// Intel's processors take at least twice as long for a product of pairs (`vdpbf16ps`) as for two float32
+    /// multiply-adds (docs/results.md), so that bf16 is faster there by float32 arithmetic, with the same bits.
+    fn is_worthwhile(self) -> bool {
+        self != Isa::Avx512Bf16 || !is_intel()
     }
 
     /// The set that the kernels of this process use.
@@ -107,6 +120,17 @@ impl Isa {
     }
 }
 
+/// Whether Intel has made this processor.
+fn is_intel() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let vendor = std::arch::x86_64::__cpuid(0);
+        [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Makes all kernels of this process use `isa` instead of the best instruction set of this machine.
 ///
 /// # Errors
@@ -147,6 +171,6 @@ fn decide() -> Decision {
     if let Some(decision) = tests::asked() {
         return decision;
     }
-    let best = Isa::available().rev().find_map(|isa| Some(Decision { isa, arch: isa.arch()? }));
+    let best = Isa::best().and_then(|isa| Some(Decision { isa, arch: isa.arch()? }));
     best.unwrap_or(Decision { isa: Isa::Scalar, arch: Arch::Scalar })
 }

@@ -35,8 +35,7 @@ impl Precision {
                 Isa::AmxBf16 => "bf16 products (AMX)",
                 Isa::Avx512Bf16 => "bf16 products (AVX512_BF16)",
                 Isa::Scalar | Isa::Neon | Isa::Avx2 | Isa::Avx512 => {
-                    "bf16 products without AVX512_BF16: rounded operands in float32 arithmetic, no faster \
-                     than float32"
+                    "bf16 products by float32 arithmetic on rounded operands, no faster than float32"
                 }
             },
         }
