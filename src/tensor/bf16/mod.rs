@@ -14,6 +14,8 @@
 //! differ only where a sum falls below 2^-126, because they keep subnormal sums. Without vector instructions,
 //! multiply-adds are not fused, and products that overflow or underflow differ too.
 //!
+//! AMX (`tdpbf16ps`) adds several products at a time: [`add_products`] defines its sums (docs/adr/0043).
+//!
 //! - `convert`: rounding of slices
 
 mod convert;

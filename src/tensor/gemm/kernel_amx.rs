@@ -3,9 +3,8 @@
 //!
 //! A product of tiles adds 32 values of k to each sum, as [`crate::bf16::add_products`] defines it.
 //!
-//! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. While the other hardware thread of a core is
-//! busy, a thread has only eight physical tiles: with seven or eight in use, a load waits for the products before
-//! it, and products take four times as long. With four in use, they take less than twice as long.
+//! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. On the machine that we measured, products take at
+//! times four times as long if eight tiles are in use, and twice as long if four are (docs/adr/0043).
 
 use super::lines::ROW_WORDS;
 use super::tile::Tile;
