@@ -1,6 +1,7 @@
 //! The direct kernels give the same bits as the im2col path, on integers so small that every sum is exact.
 
 pub mod bf16;
+mod timing;
 
 use proptest::prelude::*;
 
