@@ -83,10 +83,26 @@ pub fn parts_of_size(total: usize, most: usize, size: usize) -> Range<usize> {
     }
 }
 
+/// The float32 values in a cache line.
+pub const LINE: usize = 16;
+
 /// A cache line: packed values begin at one.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Default)]
-pub struct Line([f32; 16]);
+pub struct Line([f32; LINE]);
+
+/// Asks for the cache line with `at`, if there is one, so that it is in the L1 cache when it is read.
+#[inline(always)]
+pub fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction, and it does nothing with an invalid address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
 
 // SAFETY: sixteen floats without padding, for which all zeros are valid.
 unsafe impl bytemuck::Zeroable for Line {}
@@ -108,7 +124,7 @@ pub fn most(all: usize, fits: impl Fn(usize) -> bool) -> usize {
 /// # Errors
 /// Those of [`Buffers::zeros`].
 pub fn room(elements: usize, buffers: &mut Buffers) -> Result<Vec<Line>, String> {
-    buffers.zeros(&[elements.div_ceil(16)])
+    buffers.zeros(&[elements.div_ceil(LINE)])
 }
 
 /// A result that several threads write, each a different part.

@@ -6,6 +6,9 @@
 //! multiply-adds. Both inputs are read sequentially: images are packed as `[H, W, C, samples]` and weights as
 //! `[R, S, C, F]`, so that along a row of the window, taps and channels are contiguous. The loops skip taps
 //! over padding.
+//!
+//! A window rarely fits into the L1 cache, so most vectors come from the L2 cache. With AVX-512, each is a cache
+//! line, which the kernel asks for a few values ahead.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -14,7 +17,10 @@ use std::ops::Range;
 
 use super::arithmetic::{Arithmetic, Kernel, store};
 use super::pass::Pass;
-use crate::blocks::{Block, Shared};
+use crate::blocks::{Block, LINE, Shared, prefetch};
+
+/// The number of values ahead for which a kernel asks, if a vector is a cache line.
+const AHEAD: usize = 8;
 
 /// One block of samples and one of filters, for some rows of outputs.
 pub struct CorrelationKernel<'a, const F: usize, const V: usize> {
@@ -99,6 +105,9 @@ unsafe fn multiply_add<A: Arithmetic, const F: usize, const V: usize>(
 ) {
     let mut accumulators = *sums;
     for _ in 0..values / A::VALUES {
+        if A::LANES == LINE {
+            (0..V).for_each(|v| prefetch(image.wrapping_add((AHEAD * step * V + v) * A::LANES)));
+        }
         // SAFETY: the caller guarantees V vectors and F weights there.
         unsafe {
             let mut words = [arithmetic.load(image); V];

@@ -9,8 +9,7 @@ use crate::PROGRAM;
 const LAST: &str = "checkpoints/step-0000000020.h5";
 const BF16: &str = "--set train.precision=bf16";
 /// Said of bf16 where no instructions make it faster.
-const SLOW: &str =
-    "bf16 products by float32 arithmetic on rounded operands, no faster than float32";
+const SLOW: &str = "bf16 products by float32 arithmetic on rounded operands, no faster than float32";
 
 fn start_event(place: &Place, run: &str) -> Value {
     let metrics = place.read(&format!("{run}/metrics.jsonl"));
