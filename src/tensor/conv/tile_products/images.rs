@@ -18,6 +18,9 @@ impl ImageRows<'_> {
             row[..first].fill(0.0);
             row[past..].fill(0.0);
         }
+        if columns.is_empty() {
+            return;
+        }
         let mut pack = |channels, channel, second: Option<&[f32]>, at: usize| {
             let mut lines = self.lines(channels, columns.len(), words);
             lines.from[0] *= 2;

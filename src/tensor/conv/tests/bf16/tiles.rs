@@ -163,3 +163,16 @@ fn large_shapes_by_tiles() {
         check(shape, 53, true, &mut Direct::new(shape, tiles, &mut Buffers::allocating()).unwrap());
     }
 }
+
+/// Among them are outputs and pixels that see nothing but padding.
+#[test]
+fn all_small_shapes() {
+    for (size, kernel, stride) in
+        (1..5).flat_map(|size| (1..4).flat_map(move |k| (1..5).map(move |s| (size, k, s))))
+    {
+        for padding in (0..4).filter(|padding| size + 2 * padding >= kernel) {
+            let window = square(3, size, kernel, stride, padding);
+            check_order(Shape { window, filters: 2, groups: 1 }, 33, 1);
+        }
+    }
+}
