@@ -27,6 +27,10 @@ pub const WORTH_SHARING: usize = 1 << 21;
 /// The maximum number of words of a block, so that it stays in the L2 cache.
 pub const BLOCK_WORDS: usize = 96 * 1024;
 
+/// The maximum number of words of columns that are read anew for each panel of rows, so that they stay in the L2 cache
+/// beside a block of rows.
+const STREAMED_WORDS: usize = 256 * 1024;
+
 /// The maximum number of lines of the outer operand that are packed together.
 pub const OUTER_LINES: usize = 1024;
 
@@ -123,8 +127,10 @@ impl Product<'_> {
                     pack(self.arithmetic, inner, panels.clone(), words.clone(), inner_buffer);
                     let inner = Packed { panels, values: inner_buffer };
                     let (rows, columns) = if rows_are_outer { (&outer, &inner) } else { (&inner, &outer) };
+                    // Row after row if possible, so that `c` is written in the order of addresses.
+                    let rows_outside = rows_are_outer || columns.values.len() <= STREAMED_WORDS;
                     // SAFETY: different parts have different sums.
-                    unsafe { self.tiles(rows, columns, words.len(), beta, rows_are_outer) };
+                    unsafe { self.tiles(rows, columns, words.len(), beta, rows_outside) };
                 }
             });
         }
@@ -192,6 +198,7 @@ impl Product<'_> {
             b_width,
             beta,
             a_stays,
+            next_b: None,
             c,
             row_stride: self.strides[0],
         };

@@ -7,6 +7,8 @@
 //! busy, a thread has only eight physical tiles: with seven or eight in use, a load waits for the products before
 //! it, and products take four times as long. With four in use, they take less than twice as long.
 
+use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+
 use super::lines::ROW_WORDS;
 use super::tile::Tile;
 use crate::simd::const_dispatch;
@@ -89,6 +91,7 @@ unsafe fn column<const R: usize, const A: usize>(tile: &Tile, upper: usize, vect
         }
         let (mut a, mut b) = (tile.a, tile.b.add(vector * LANES));
         for _ in 0..tile.words / ROW_WORDS {
+            tile.next_b.inspect(|&next| fetch(b.wrapping_offset(next), tile.b_width));
             tiles::load::<6>(b, BYTES * tile.b_width);
             tiles::load::<2>(a, BYTES * ROW_WORDS);
             tiles::multiply_add::<0, 2, 6>();
@@ -135,6 +138,15 @@ unsafe fn row<const V: usize, const C: usize, const D: usize, const A: usize>(ti
         if V == 2 {
             end::<D>(tile, c[1]);
         }
+    }
+}
+
+/// Has the processor fetch a tile of `b` to the L2 cache. The address need not exist.
+#[inline(always)]
+fn fetch(b: *const u32, width: usize) {
+    for row in 0..tiles::ROWS {
+        // SAFETY: a hint.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(b.wrapping_add(row * width).cast()) };
     }
 }
 
