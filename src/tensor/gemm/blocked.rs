@@ -16,6 +16,7 @@ use ternflock_base::split::chunk;
 use super::arithmetic::{Arithmetic, MOST_WORDS};
 use super::lines::Lines;
 use super::pack::pack;
+use super::strip;
 use super::tile::Tile;
 use super::workspace::Workspace;
 use crate::blocks::Shared;
@@ -83,6 +84,8 @@ struct Product<'a> {
 /// A packed part of an operand.
 struct Packed<'a> {
     panels: Range<usize>,
+    /// Words of k.
+    words: usize,
     values: &'a [u32],
 }
 
@@ -108,6 +111,8 @@ impl Product<'_> {
         } else {
             ((&self.columns, columns), (&self.rows, rows))
         };
+        let [m, n] = [&self.rows, &self.columns].map(|lines| lines.values.nrows());
+        let all_words = words;
         let word_parts = self.arithmetic.word_parts(words, MOST_WORDS);
         let outer_parts = outer_panels.len().div_ceil((OUTER_LINES / outer.cut.most).max(1));
         for (outer_part, words) in
@@ -117,20 +122,30 @@ impl Product<'_> {
             let beta = if words.start == 0 { self.beta } else { 1.0 };
             let [outer_panel, inner_panel] = [outer, inner].map(|lines| words.len() * lines.cut.width);
             let blocks = inner_panels.len().div_ceil((BLOCK_WORDS / inner_panel.max(1)).max(1));
-            let lengths =
-                [outer_panels.len() * outer_panel, inner_panels.len().div_ceil(blocks) * inner_panel];
-            workspace.with(lengths, |outer_buffer, inner_buffer| {
+            let most = [outer_panels.len(), inner_panels.len().div_ceil(blocks)];
+            let lengths = [most[0] * outer_panel, most[1] * inner_panel];
+            // Row after row if possible, so that `c` is written in the order of addresses.
+            let rows_outside = rows_are_outer || lengths[0] <= STREAMED_WORDS;
+            let is_new = self.beta == 0.0 && words.len() == all_words && self.strides[1] == 1;
+            let columns = most[usize::from(rows_are_outer)] * self.columns.cut.width;
+            let strip =
+                if is_new && rows_outside { strip::length(self.arithmetic, [m, n], columns) } else { 0 };
+            workspace.with([lengths[0], lengths[1], strip], |[outer_buffer, inner_buffer], strip| {
                 pack(self.arithmetic, outer, outer_panels.clone(), words.clone(), outer_buffer);
-                let outer = Packed { panels: outer_panels, values: outer_buffer };
+                let outer = Packed { panels: outer_panels, words: words.len(), values: outer_buffer };
                 for block in 0..blocks {
                     let panels = chunk(inner_panels.clone(), blocks, block);
                     pack(self.arithmetic, inner, panels.clone(), words.clone(), inner_buffer);
-                    let inner = Packed { panels, values: inner_buffer };
+                    let inner = Packed { panels, words: words.len(), values: inner_buffer };
                     let (rows, columns) = if rows_are_outer { (&outer, &inner) } else { (&inner, &outer) };
-                    // Row after row if possible, so that `c` is written in the order of addresses.
-                    let rows_outside = rows_are_outer || columns.values.len() <= STREAMED_WORDS;
                     // SAFETY: different parts have different sums.
-                    unsafe { self.tiles(rows, columns, words.len(), beta, rows_outside) };
+                    unsafe {
+                        if strip.is_empty() {
+                            self.tiles([rows, columns], beta, rows_outside);
+                        } else {
+                            self.strips([rows, columns], strip);
+                        }
+                    };
                 }
             });
         }
@@ -140,14 +155,7 @@ impl Product<'_> {
     ///
     /// # Safety
     /// No other code accesses these sums.
-    unsafe fn tiles(
-        &self,
-        rows: &Packed<'_>,
-        columns: &Packed<'_>,
-        words: usize,
-        beta: f32,
-        rows_outside: bool,
-    ) {
+    unsafe fn tiles(&self, [rows, columns]: [&Packed<'_>; 2], beta: f32, rows_outside: bool) {
         let lines = self.rows.values.nrows();
         for own in self.rows.cut.by_size(lines, rows.panels.clone()).into_iter().filter(|own| !own.is_empty())
         {
@@ -155,13 +163,15 @@ impl Product<'_> {
                 let (outer, inner) =
                     if rows_outside { (&own, &columns.panels) } else { (&columns.panels, &own) };
                 for outer in outer.clone() {
-                    for own in self.arithmetic.word_parts(words, self.arithmetic.most_words()) {
+                    for own in self.arithmetic.word_parts(rows.words, self.arithmetic.most_words()) {
                         let beta = if own.start == 0 { beta } else { 1.0 };
                         for inner in inner.clone() {
                             let place = if rows_outside { [outer, inner] } else { [inner, outer] };
                             // SAFETY: guaranteed by the caller.
                             unsafe {
-                                self.tile([rows, columns], place, words, own.clone(), beta, rows_outside)
+                                let (c, [rows_of_c, columns_of_c]) = self.place(place);
+                                let c = (c, [rows_of_c.len(), columns_of_c.len()], self.strides);
+                                self.tile([rows, columns], place, own.clone(), beta, rows_outside, c)
                             };
                         }
                     }
@@ -170,26 +180,62 @@ impl Product<'_> {
         }
     }
 
+    /// The same for a new `c`, each panel of rows in `strip` and then in `c`.
+    ///
     /// # Safety
-    /// No other code accesses these sums.
+    /// See [`Product::tiles`].
+    unsafe fn strips(&self, [rows, columns]: [&Packed<'_>; 2], strip: &mut [f32]) {
+        let (lines, width) = (self.rows.values.nrows(), self.columns.cut.width);
+        let stride = strip::stride(columns.panels.len() * width);
+        for own in self.rows.cut.by_size(lines, rows.panels.clone()).into_iter().filter(|own| !own.is_empty())
+        {
+            self.arithmetic.with_rows(self.rows.cut.panel(lines, own.start).len(), || {
+                for row in own.clone() {
+                    let count = self.rows.cut.panel(lines, row).len();
+                    for own in self.arithmetic.word_parts(rows.words, self.arithmetic.most_words()) {
+                        let beta = if own.start == 0 { 0.0 } else { 1.0 };
+                        for column in columns.panels.clone() {
+                            let c = strip[(column - columns.panels.start) * width..].as_mut_ptr();
+                            let c = (c, [count, width], [stride as isize, 1]);
+                            // SAFETY: the strip has room for full panels.
+                            unsafe { self.tile([rows, columns], [row, column], own.clone(), beta, true, c) };
+                        }
+                    }
+                    let (c, _) = self.place([row, columns.panels.start]);
+                    let used = self.columns.count(&columns.panels);
+                    // SAFETY: rows of `c`, guaranteed by the caller; machines with AMX have AVX-512.
+                    unsafe { strip::write(strip, stride, [count, used], c, self.strides[0]) };
+                }
+            });
+        }
+    }
+
+    /// The first sum of a tile, and its rows and columns.
+    fn place(&self, [row, column]: [usize; 2]) -> (*mut f32, [Range<usize>; 2]) {
+        let rows = self.rows.cut.panel(self.rows.values.nrows(), row);
+        let columns = self.columns.cut.panel(self.columns.values.nrows(), column);
+        let place = rows.start as isize * self.strides[0] + columns.start as isize * self.strides[1];
+        // SAFETY: a row and a column of `c`.
+        (unsafe { self.c.at(0).offset(place) }, [rows, columns])
+    }
+
+    /// Some words of the sums of a tile, which are at `c`, with their numbers and strides.
+    ///
+    /// # Safety
+    /// These sums exist, and no other code accesses them.
     unsafe fn tile(
         &self,
         [rows, columns]: [&Packed<'_>; 2],
         [row, column]: [usize; 2],
-        words: usize,
         own: Range<usize>,
         beta: f32,
         a_stays: bool,
+        (c, [own_rows, own_columns], strides): (*mut f32, [usize; 2], [isize; 2]),
     ) {
         let (a_width, b_width) = (self.rows.cut.width, self.columns.cut.width);
-        let a = &rows.values[((row - rows.panels.start) * words + own.start) * a_width..];
-        let b = &columns.values[((column - columns.panels.start) * words + own.start) * b_width..];
+        let a = &rows.values[((row - rows.panels.start) * rows.words + own.start) * a_width..];
+        let b = &columns.values[((column - columns.panels.start) * rows.words + own.start) * b_width..];
         assert!(a.len() >= own.len() * a_width && b.len() >= own.len() * b_width);
-        let own_rows = self.rows.cut.panel(self.rows.values.nrows(), row);
-        let own_columns = self.columns.cut.panel(self.columns.values.nrows(), column);
-        let place = own_rows.start as isize * self.strides[0] + own_columns.start as isize * self.strides[1];
-        // SAFETY: rows and columns of `c`.
-        let c = unsafe { self.c.at(0).offset(place) };
         let tile = Tile {
             words: own.len(),
             a: a.as_ptr(),
@@ -200,10 +246,10 @@ impl Product<'_> {
             a_stays,
             next_b: None,
             c,
-            row_stride: self.strides[0],
+            row_stride: strides[0],
         };
         // SAFETY: the panels are as long as asserted, and the caller guarantees the sums.
-        unsafe { tile.compute(self.arithmetic, own_rows.len(), own_columns.len(), self.strides[1]) };
+        unsafe { tile.compute(self.arithmetic, own_rows, own_columns, strides[1]) };
     }
 }
 
