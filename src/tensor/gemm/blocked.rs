@@ -14,10 +14,10 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use ternflock_base::split::chunk;
 
 use super::arithmetic::{Arithmetic, MOST_WORDS};
+use super::block::{Packed, Product};
 use super::lines::Lines;
 use super::pack::pack;
 use super::strip;
-use super::tile::Tile;
 use super::workspace::Workspace;
 use crate::blocks::Shared;
 use crate::threads::{for_each, threads};
@@ -63,30 +63,18 @@ pub fn multiply(
     // Zero times minus zero is minus zero, which leaves every sum as it is.
     let b = Lines { values: b.reversed_axes(), scale: 1.0, padding: -0.0, cut: arithmetic.rows() };
     let (c, rows, columns) = if by_columns { (c.reversed_axes(), b, a) } else { (c, a, b) };
-    let columns = Lines { cut: arithmetic.columns(), ..columns };
+    let [row_count, column_count] = [&rows, &columns].map(|lines| lines.values.nrows());
+    // Row after row if possible, so that `c` is written in the order of addresses.
+    let packed_columns = column_count.saturating_mul(arithmetic.words(k).min(MOST_WORDS));
+    let rows_outside = row_count <= column_count || packed_columns <= STREAMED_WORDS;
+    let cut = if rows_outside { arithmetic.streamed_columns() } else { arithmetic.columns() };
+    let columns = Lines { cut, ..columns };
     let strides = [c.strides()[0], c.strides()[1]];
     let mut c = c;
-    let product = Product { arithmetic, rows, columns, beta, c: Shared(c.as_mut_ptr()), strides };
+    let product =
+        Product { arithmetic, rows, columns, rows_outside, beta, c: Shared(c.as_mut_ptr()), strides };
     let threads = if m.saturating_mul(n).saturating_mul(k) < WORTH_SHARING { 1 } else { threads() };
     product.compute(arithmetic.words(k), threads, workspace);
-}
-
-/// A product whose vectors lie along the columns of `c`.
-struct Product<'a> {
-    arithmetic: Arithmetic,
-    rows: Lines<'a>,
-    columns: Lines<'a>,
-    beta: f32,
-    c: Shared,
-    strides: [isize; 2],
-}
-
-/// A packed part of an operand.
-struct Packed<'a> {
-    panels: Range<usize>,
-    /// Words of k.
-    words: usize,
-    values: &'a [u32],
 }
 
 impl Product<'_> {
@@ -124,12 +112,10 @@ impl Product<'_> {
             let blocks = inner_panels.len().div_ceil((BLOCK_WORDS / inner_panel.max(1)).max(1));
             let most = [outer_panels.len(), inner_panels.len().div_ceil(blocks)];
             let lengths = [most[0] * outer_panel, most[1] * inner_panel];
-            // Row after row if possible, so that `c` is written in the order of addresses.
-            let rows_outside = rows_are_outer || lengths[0] <= STREAMED_WORDS;
             let is_new = self.beta == 0.0 && words.len() == all_words && self.strides[1] == 1;
             let columns = most[usize::from(rows_are_outer)] * self.columns.cut.width;
             let strip =
-                if is_new && rows_outside { strip::length(self.arithmetic, [m, n], columns) } else { 0 };
+                if is_new && self.rows_outside { strip::length(self.arithmetic, [m, n], columns) } else { 0 };
             workspace.with([lengths[0], lengths[1], strip], |[outer_buffer, inner_buffer], strip| {
                 pack(self.arithmetic, outer, outer_panels.clone(), words.clone(), outer_buffer);
                 let outer = Packed { panels: outer_panels, words: words.len(), values: outer_buffer };
@@ -141,7 +127,7 @@ impl Product<'_> {
                     // SAFETY: different parts have different sums.
                     unsafe {
                         if strip.is_empty() {
-                            self.tiles([rows, columns], beta, rows_outside);
+                            self.tiles([rows, columns], beta);
                         } else {
                             self.strips([rows, columns], strip);
                         }
@@ -149,107 +135,6 @@ impl Product<'_> {
                 }
             });
         }
-    }
-
-    /// All tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache, part by part.
-    ///
-    /// # Safety
-    /// No other code accesses these sums.
-    unsafe fn tiles(&self, [rows, columns]: [&Packed<'_>; 2], beta: f32, rows_outside: bool) {
-        let lines = self.rows.values.nrows();
-        for own in self.rows.cut.by_size(lines, rows.panels.clone()).into_iter().filter(|own| !own.is_empty())
-        {
-            self.arithmetic.with_rows(self.rows.cut.panel(lines, own.start).len(), || {
-                let (outer, inner) =
-                    if rows_outside { (&own, &columns.panels) } else { (&columns.panels, &own) };
-                for outer in outer.clone() {
-                    for own in self.arithmetic.word_parts(rows.words, self.arithmetic.most_words()) {
-                        let beta = if own.start == 0 { beta } else { 1.0 };
-                        for inner in inner.clone() {
-                            let place = if rows_outside { [outer, inner] } else { [inner, outer] };
-                            // SAFETY: guaranteed by the caller.
-                            unsafe {
-                                let (c, [rows_of_c, columns_of_c]) = self.place(place);
-                                let c = (c, [rows_of_c.len(), columns_of_c.len()], self.strides);
-                                self.tile([rows, columns], place, own.clone(), beta, rows_outside, c)
-                            };
-                        }
-                    }
-                }
-            });
-        }
-    }
-
-    /// The same for a new `c`, each panel of rows in `strip` and then in `c`.
-    ///
-    /// # Safety
-    /// See [`Product::tiles`].
-    unsafe fn strips(&self, [rows, columns]: [&Packed<'_>; 2], strip: &mut [f32]) {
-        let (lines, width) = (self.rows.values.nrows(), self.columns.cut.width);
-        let stride = strip::stride(columns.panels.len() * width);
-        for own in self.rows.cut.by_size(lines, rows.panels.clone()).into_iter().filter(|own| !own.is_empty())
-        {
-            self.arithmetic.with_rows(self.rows.cut.panel(lines, own.start).len(), || {
-                for row in own.clone() {
-                    let count = self.rows.cut.panel(lines, row).len();
-                    for own in self.arithmetic.word_parts(rows.words, self.arithmetic.most_words()) {
-                        let beta = if own.start == 0 { 0.0 } else { 1.0 };
-                        for column in columns.panels.clone() {
-                            let c = strip[(column - columns.panels.start) * width..].as_mut_ptr();
-                            let c = (c, [count, width], [stride as isize, 1]);
-                            // SAFETY: the strip has room for full panels.
-                            unsafe { self.tile([rows, columns], [row, column], own.clone(), beta, true, c) };
-                        }
-                    }
-                    let (c, _) = self.place([row, columns.panels.start]);
-                    let used = self.columns.count(&columns.panels);
-                    // SAFETY: rows of `c`, guaranteed by the caller; machines with AMX have AVX-512.
-                    unsafe { strip::write(strip, stride, [count, used], c, self.strides[0]) };
-                }
-            });
-        }
-    }
-
-    /// The first sum of a tile, and its rows and columns.
-    fn place(&self, [row, column]: [usize; 2]) -> (*mut f32, [Range<usize>; 2]) {
-        let rows = self.rows.cut.panel(self.rows.values.nrows(), row);
-        let columns = self.columns.cut.panel(self.columns.values.nrows(), column);
-        let place = rows.start as isize * self.strides[0] + columns.start as isize * self.strides[1];
-        // SAFETY: a row and a column of `c`.
-        (unsafe { self.c.at(0).offset(place) }, [rows, columns])
-    }
-
-    /// Some words of the sums of a tile, which are at `c`, with their numbers and strides.
-    ///
-    /// # Safety
-    /// These sums exist, and no other code accesses them.
-    unsafe fn tile(
-        &self,
-        [rows, columns]: [&Packed<'_>; 2],
-        [row, column]: [usize; 2],
-        own: Range<usize>,
-        beta: f32,
-        a_stays: bool,
-        (c, [own_rows, own_columns], strides): (*mut f32, [usize; 2], [isize; 2]),
-    ) {
-        let (a_width, b_width) = (self.rows.cut.width, self.columns.cut.width);
-        let a = &rows.values[((row - rows.panels.start) * rows.words + own.start) * a_width..];
-        let b = &columns.values[((column - columns.panels.start) * rows.words + own.start) * b_width..];
-        assert!(a.len() >= own.len() * a_width && b.len() >= own.len() * b_width);
-        let tile = Tile {
-            words: own.len(),
-            a: a.as_ptr(),
-            a_width,
-            b: b.as_ptr(),
-            b_width,
-            beta,
-            a_stays,
-            next_b: None,
-            c,
-            row_stride: strides[0],
-        };
-        // SAFETY: the panels are as long as asserted, and the caller guarantees the sums.
-        unsafe { tile.compute(self.arithmetic, own_rows, own_columns, strides[1]) };
     }
 }
 

@@ -1,7 +1,7 @@
 //! General matrix products on views of row-major slices.
 //!
 //! - `own`: this program's products, and [`Gemm`], which has buffers of its own
-//! - `blocked`: their blocks and threads
+//! - `blocked`, `block`: their blocks and threads, and the tiles of a block
 //! - `arithmetic`: float32 or bf16, and which micro-kernel computes it
 //! - `lines`, `format`: operands as lines in panels, and the words of panels
 //! - `pack`, `pack_portable`, `pack_avx512`: operands in the order in which micro-kernels read them
@@ -19,6 +19,7 @@
 
 mod arithmetic;
 mod blas;
+mod block;
 mod blocked;
 mod format;
 mod kernel;

@@ -57,7 +57,7 @@ impl Panels {
         buffers: &mut Buffers,
     ) -> Result<Panels, String> {
         let arithmetic = Arithmetic::of(precision);
-        let (cut, matrix) = (arithmetic.rows(), arithmetic.far_columns());
+        let (cut, matrix) = (arithmetic.rows(), arithmetic.streamed_columns());
         let matrix = |k, n| elements(&[arithmetic.words(k), matrix.panels(n), matrix.width]);
         let packed = room(matrix(k, n)?.max(matrix(n, k)?), buffers)?;
         let rows = elements(&[cut.panels(rows), arithmetic.words(k.max(n)), cut.width])?;
@@ -70,7 +70,7 @@ impl Panels {
     /// If it does not fit into the buffer.
     pub fn pack(&mut self, b: ArrayView2<f32>) {
         (self.k, self.n) = b.dim();
-        let cut = self.arithmetic.far_columns();
+        let cut = self.arithmetic.streamed_columns();
         let lines = Lines { values: b.reversed_axes(), scale: 1.0, padding: -0.0, cut };
         let (panels, words) = (cut.panels(self.n), self.arithmetic.words(self.k));
         let packed: &mut [u32] = bytemuck::cast_slice_mut(&mut self.packed);
@@ -92,7 +92,7 @@ impl Panels {
         let rows: &mut [u32] = bytemuck::cast_slice_mut(&mut self.rows);
         let rows = &mut rows[..panels * words * lines.cut.width];
         pack_on_threads(self.arithmetic, &lines, 0..panels, 0..words, threads, rows);
-        let panels = self.arithmetic.far_columns().panels(n);
+        let panels = self.arithmetic.streamed_columns().panels(n);
         let tiled = self.arithmetic == Arithmetic::TiledBf16;
         let most = if tiled { MOST_TILED_WORDS } else { MOST_WORDS };
         self.backward = !self.backward;
@@ -116,7 +116,7 @@ impl Panels {
 
     /// Some words of the sums in some rows of `c` and the columns of a panel.
     fn panel(&self, panel: usize, own_rows: Range<usize>, m: usize, own: Range<usize>, beta: f32, c: Shared) {
-        let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.far_columns());
+        let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.streamed_columns());
         let words = self.arithmetic.words(self.k);
         let (packed, length): (&[u32], _) = (bytemuck::cast_slice(&self.packed), words * columns.width);
         let packed = &packed[panel * length..(panel + 1) * length];

@@ -54,7 +54,7 @@ impl Workspace {
 /// maximum of both roles of the operands, since the order of `c` decides which lies along vectors.
 fn needed_words(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> usize {
     let words = arithmetic.words(k).min(MOST_WORDS);
-    let cuts = [arithmetic.rows(), arithmetic.columns()];
+    let cuts = [arithmetic.rows(), arithmetic.columns(), arithmetic.streamed_columns()];
     let (shorter, longer) = (m.min(n), m.max(n));
     // A part can have a panel more than its lines alone would need, because panels are not all full.
     let outer =
@@ -65,7 +65,8 @@ fn needed_words(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> usize {
         let panel = words * cut.width;
         panel * cut.panels(longer).min((BLOCK_WORDS / panel.max(1)).max(1))
     });
-    outer[0].max(outer[1]) + inner[0].max(inner[1]) + strip
+    let most = |lengths: [usize; 3]| lengths.into_iter().fold(0, usize::max);
+    most(outer) + most(inner) + strip
 }
 
 /// Calls `work` with a workspace that no other code uses at that time. Workspaces are kept for later calls.
