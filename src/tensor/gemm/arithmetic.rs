@@ -91,6 +91,17 @@ impl Arithmetic {
         Cut { most: width, width, even: false, order: Order::ByWord }
     }
 
+    /// The same for columns that are read anew for each panel of rows. With AMX, a panel is one tile wide, and so is
+    /// read in the order of addresses, as the processor fetches best.
+    pub fn streamed_columns(self) -> Cut {
+        let near = self.columns();
+        if self == Arithmetic::TiledBf16 {
+            Cut { most: self.lanes(), width: self.lanes(), ..near }
+        } else {
+            near
+        }
+    }
+
     /// Runs `work`, in which all tiles have `rows` rows.
     pub fn with_rows(self, rows: usize, work: impl FnOnce()) {
         match self {

@@ -14,9 +14,10 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use ternflock_base::split::chunk;
 
 use super::arithmetic::{Arithmetic, MOST_WORDS};
+use super::block::{Packed, Product};
 use super::lines::Lines;
 use super::pack::pack;
-use super::tile::Tile;
+use super::strip;
 use super::workspace::Workspace;
 use crate::blocks::Shared;
 use crate::threads::{for_each, threads};
@@ -26,6 +27,10 @@ pub const WORTH_SHARING: usize = 1 << 21;
 
 /// The maximum number of words of a block, so that it stays in the L2 cache.
 pub const BLOCK_WORDS: usize = 96 * 1024;
+
+/// The maximum number of words of columns that are read anew for each panel of rows, so that they stay in the L2 cache
+/// beside a block of rows.
+const STREAMED_WORDS: usize = 256 * 1024;
 
 /// The maximum number of lines of the outer operand that are packed together.
 pub const OUTER_LINES: usize = 1024;
@@ -58,28 +63,18 @@ pub fn multiply(
     // Zero times minus zero is minus zero, which leaves every sum as it is.
     let b = Lines { values: b.reversed_axes(), scale: 1.0, padding: -0.0, cut: arithmetic.rows() };
     let (c, rows, columns) = if by_columns { (c.reversed_axes(), b, a) } else { (c, a, b) };
-    let columns = Lines { cut: arithmetic.columns(), ..columns };
+    let [row_count, column_count] = [&rows, &columns].map(|lines| lines.values.nrows());
+    // Row after row if possible, so that `c` is written in the order of addresses.
+    let packed_columns = column_count.saturating_mul(arithmetic.words(k).min(MOST_WORDS));
+    let rows_outside = row_count <= column_count || packed_columns <= STREAMED_WORDS;
+    let cut = if rows_outside { arithmetic.streamed_columns() } else { arithmetic.columns() };
+    let columns = Lines { cut, ..columns };
     let strides = [c.strides()[0], c.strides()[1]];
     let mut c = c;
-    let product = Product { arithmetic, rows, columns, beta, c: Shared(c.as_mut_ptr()), strides };
+    let product =
+        Product { arithmetic, rows, columns, rows_outside, beta, c: Shared(c.as_mut_ptr()), strides };
     let threads = if m.saturating_mul(n).saturating_mul(k) < WORTH_SHARING { 1 } else { threads() };
     product.compute(arithmetic.words(k), threads, workspace);
-}
-
-/// A product whose vectors lie along the columns of `c`.
-struct Product<'a> {
-    arithmetic: Arithmetic,
-    rows: Lines<'a>,
-    columns: Lines<'a>,
-    beta: f32,
-    c: Shared,
-    strides: [isize; 2],
-}
-
-/// A packed part of an operand.
-struct Packed<'a> {
-    panels: Range<usize>,
-    values: &'a [u32],
 }
 
 impl Product<'_> {
@@ -104,6 +99,8 @@ impl Product<'_> {
         } else {
             ((&self.columns, columns), (&self.rows, rows))
         };
+        let [m, n] = [&self.rows, &self.columns].map(|lines| lines.values.nrows());
+        let all_words = words;
         let word_parts = self.arithmetic.word_parts(words, MOST_WORDS);
         let outer_parts = outer_panels.len().div_ceil((OUTER_LINES / outer.cut.most).max(1));
         for (outer_part, words) in
@@ -113,90 +110,31 @@ impl Product<'_> {
             let beta = if words.start == 0 { self.beta } else { 1.0 };
             let [outer_panel, inner_panel] = [outer, inner].map(|lines| words.len() * lines.cut.width);
             let blocks = inner_panels.len().div_ceil((BLOCK_WORDS / inner_panel.max(1)).max(1));
-            let lengths =
-                [outer_panels.len() * outer_panel, inner_panels.len().div_ceil(blocks) * inner_panel];
-            workspace.with(lengths, |outer_buffer, inner_buffer| {
+            let most = [outer_panels.len(), inner_panels.len().div_ceil(blocks)];
+            let lengths = [most[0] * outer_panel, most[1] * inner_panel];
+            let is_new = self.beta == 0.0 && words.len() == all_words && self.strides[1] == 1;
+            let columns = most[usize::from(rows_are_outer)] * self.columns.cut.width;
+            let strip =
+                if is_new && self.rows_outside { strip::length(self.arithmetic, [m, n], columns) } else { 0 };
+            workspace.with([lengths[0], lengths[1], strip], |[outer_buffer, inner_buffer], strip| {
                 pack(self.arithmetic, outer, outer_panels.clone(), words.clone(), outer_buffer);
-                let outer = Packed { panels: outer_panels, values: outer_buffer };
+                let outer = Packed { panels: outer_panels, words: words.len(), values: outer_buffer };
                 for block in 0..blocks {
                     let panels = chunk(inner_panels.clone(), blocks, block);
                     pack(self.arithmetic, inner, panels.clone(), words.clone(), inner_buffer);
-                    let inner = Packed { panels, values: inner_buffer };
+                    let inner = Packed { panels, words: words.len(), values: inner_buffer };
                     let (rows, columns) = if rows_are_outer { (&outer, &inner) } else { (&inner, &outer) };
                     // SAFETY: different parts have different sums.
-                    unsafe { self.tiles(rows, columns, words.len(), beta, rows_are_outer) };
-                }
-            });
-        }
-    }
-
-    /// All tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache, part by part.
-    ///
-    /// # Safety
-    /// No other code accesses these sums.
-    unsafe fn tiles(
-        &self,
-        rows: &Packed<'_>,
-        columns: &Packed<'_>,
-        words: usize,
-        beta: f32,
-        rows_outside: bool,
-    ) {
-        let lines = self.rows.values.nrows();
-        for own in self.rows.cut.by_size(lines, rows.panels.clone()).into_iter().filter(|own| !own.is_empty())
-        {
-            self.arithmetic.with_rows(self.rows.cut.panel(lines, own.start).len(), || {
-                let (outer, inner) =
-                    if rows_outside { (&own, &columns.panels) } else { (&columns.panels, &own) };
-                for outer in outer.clone() {
-                    for own in self.arithmetic.word_parts(words, self.arithmetic.most_words()) {
-                        let beta = if own.start == 0 { beta } else { 1.0 };
-                        for inner in inner.clone() {
-                            let place = if rows_outside { [outer, inner] } else { [inner, outer] };
-                            // SAFETY: guaranteed by the caller.
-                            unsafe {
-                                self.tile([rows, columns], place, words, own.clone(), beta, rows_outside)
-                            };
+                    unsafe {
+                        if strip.is_empty() {
+                            self.tiles([rows, columns], beta);
+                        } else {
+                            self.strips([rows, columns], strip);
                         }
-                    }
+                    };
                 }
             });
         }
-    }
-
-    /// # Safety
-    /// No other code accesses these sums.
-    unsafe fn tile(
-        &self,
-        [rows, columns]: [&Packed<'_>; 2],
-        [row, column]: [usize; 2],
-        words: usize,
-        own: Range<usize>,
-        beta: f32,
-        a_stays: bool,
-    ) {
-        let (a_width, b_width) = (self.rows.cut.width, self.columns.cut.width);
-        let a = &rows.values[((row - rows.panels.start) * words + own.start) * a_width..];
-        let b = &columns.values[((column - columns.panels.start) * words + own.start) * b_width..];
-        assert!(a.len() >= own.len() * a_width && b.len() >= own.len() * b_width);
-        let own_rows = self.rows.cut.panel(self.rows.values.nrows(), row);
-        let own_columns = self.columns.cut.panel(self.columns.values.nrows(), column);
-        let place = own_rows.start as isize * self.strides[0] + own_columns.start as isize * self.strides[1];
-        // SAFETY: rows and columns of `c`.
-        let c = unsafe { self.c.at(0).offset(place) };
-        let tile = Tile {
-            words: own.len(),
-            a: a.as_ptr(),
-            a_width,
-            b: b.as_ptr(),
-            b_width,
-            beta,
-            a_stays,
-            c,
-            row_stride: self.strides[0],
-        };
-        // SAFETY: the panels are as long as asserted, and the caller guarantees the sums.
-        unsafe { tile.compute(self.arithmetic, own_rows.len(), own_columns.len(), self.strides[1]) };
     }
 }
 

@@ -6,6 +6,8 @@
 //! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. On the machine that we measured, products take at
 //! times four times as long if eight tiles are in use, and twice as long if four are (docs/adr/0043).
 
+use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+
 use super::lines::ROW_WORDS;
 use super::tile::Tile;
 use crate::simd::const_dispatch;
@@ -88,6 +90,7 @@ unsafe fn column<const R: usize, const A: usize>(tile: &Tile, upper: usize, vect
         }
         let (mut a, mut b) = (tile.a, tile.b.add(vector * LANES));
         for _ in 0..tile.words / ROW_WORDS {
+            tile.next_b.inspect(|&next| fetch(b.wrapping_offset(next), tile.b_width));
             tiles::load::<6>(b, BYTES * tile.b_width);
             tiles::load::<2>(a, BYTES * ROW_WORDS);
             tiles::multiply_add::<0, 2, 6>();
@@ -134,6 +137,15 @@ unsafe fn row<const V: usize, const C: usize, const D: usize, const A: usize>(ti
         if V == 2 {
             end::<D>(tile, c[1]);
         }
+    }
+}
+
+/// Has the processor fetch a tile of `b` to the L2 cache. The address need not exist.
+#[inline(always)]
+fn fetch(b: *const u32, width: usize) {
+    for row in 0..tiles::ROWS {
+        // SAFETY: a hint.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(b.wrapping_add(row * width).cast()) };
     }
 }
 

@@ -1,12 +1,13 @@
 //! General matrix products on views of row-major slices.
 //!
 //! - `own`: this program's products, and [`Gemm`], which has buffers of its own
-//! - `blocked`: their blocks and threads
+//! - `blocked`, `block`: their blocks and threads, and the tiles of a block
 //! - `arithmetic`: float32 or bf16, and which micro-kernel computes it
 //! - `lines`, `format`: operands as lines in panels, and the words of panels
 //! - `pack`, `pack_portable`, `pack_avx512`: operands in the order in which micro-kernels read them
 //! - `tile`, `kernel`, `kernel_bf16`, `kernel_amx`: the sums that stay in registers
-//! - `workspace`: buffers for packed operands
+//! - `strip`: rows of `c` that are written past the caches
+//! - `workspace`: buffers for packed operands and strips
 //! - `panels`: products of a few rows with a matrix that is packed once
 //! - `blas`, `share`: BLAS, and its products split over threads, for machines without vectors
 //! - `multiply`: the interface of all implementations, and their list
@@ -18,6 +19,7 @@
 
 mod arithmetic;
 mod blas;
+mod block;
 mod blocked;
 mod format;
 mod kernel;
@@ -36,6 +38,7 @@ mod panels;
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 mod reference;
 mod share;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod tile;

@@ -3,6 +3,9 @@
 //! A general product packs both operands. With 20 rows, packing the matrix takes a large part of the time.
 //! Here the matrix is packed once, and each product packs only its rows. Where BLAS does
 //! not compute, the bits are those of [`super::gemm`].
+//!
+//! A matrix that exceeds the L2 cache is read anew for each product. Every other product reads it from its last
+//! panel to its first, and so begins with the panels that the one before left in the cache.
 
 use std::ops::Range;
 
@@ -20,15 +23,23 @@ use crate::blocks::{Line, Shared, room};
 use crate::buffers::{Buffers, elements};
 use crate::threads::{for_each, threads};
 
-/// The maximum number of words of k before the next panels: so many words of a panel of the matrix, or of the only
-/// panel of rows, stay in the L1 cache.
+/// The maximum number of words of k before the next panels: so many words of a panel of the matrix stay in the L1
+/// cache.
 const MOST_WORDS: usize = 256;
+
+/// The same with AMX, where the only panel of rows stays.
+const MOST_TILED_WORDS: usize = 352;
+
+/// The words of a matrix that stay in the L2 cache from one product to the next.
+const KEPT_WORDS: usize = 256 * 1024;
 
 /// A matrix `[k, n]`, packed.
 pub struct Panels {
     arithmetic: Arithmetic,
     k: usize,
     n: usize,
+    /// Whether the next product begins with the last panel.
+    backward: bool,
     packed: Vec<Line>,
     /// The rows of the current product.
     rows: Vec<Line>,
@@ -46,11 +57,11 @@ impl Panels {
         buffers: &mut Buffers,
     ) -> Result<Panels, String> {
         let arithmetic = Arithmetic::of(precision);
-        let (cut, matrix) = (arithmetic.rows(), arithmetic.columns());
+        let (cut, matrix) = (arithmetic.rows(), arithmetic.streamed_columns());
         let matrix = |k, n| elements(&[arithmetic.words(k), matrix.panels(n), matrix.width]);
         let packed = room(matrix(k, n)?.max(matrix(n, k)?), buffers)?;
         let rows = elements(&[cut.panels(rows), arithmetic.words(k.max(n)), cut.width])?;
-        Ok(Panels { arithmetic, k: 0, n: 0, packed, rows: room(rows, buffers)? })
+        Ok(Panels { arithmetic, k: 0, n: 0, backward: false, packed, rows: room(rows, buffers)? })
     }
 
     /// Packs `b` `[k, n]`.
@@ -59,7 +70,7 @@ impl Panels {
     /// If it does not fit into the buffer.
     pub fn pack(&mut self, b: ArrayView2<f32>) {
         (self.k, self.n) = b.dim();
-        let cut = self.arithmetic.columns();
+        let cut = self.arithmetic.streamed_columns();
         let lines = Lines { values: b.reversed_axes(), scale: 1.0, padding: -0.0, cut };
         let (panels, words) = (cut.panels(self.n), self.arithmetic.words(self.k));
         let packed: &mut [u32] = bytemuck::cast_slice_mut(&mut self.packed);
@@ -81,14 +92,20 @@ impl Panels {
         let rows: &mut [u32] = bytemuck::cast_slice_mut(&mut self.rows);
         let rows = &mut rows[..panels * words * lines.cut.width];
         pack_on_threads(self.arithmetic, &lines, 0..panels, 0..words, threads, rows);
-        let panels = self.arithmetic.columns().panels(n);
+        let panels = self.arithmetic.streamed_columns().panels(n);
+        let tiled = self.arithmetic == Arithmetic::TiledBf16;
+        let most = if tiled { MOST_TILED_WORDS } else { MOST_WORDS };
+        self.backward = !self.backward;
         let this = &*self;
         let cut = lines.cut;
         for_each(panels.min(threads), |task| {
+            let panels = chunk(0..panels, panels.min(threads), task);
             for rows in cut.by_size(m, 0..cut.panels(m)).into_iter().filter(|rows| !rows.is_empty()) {
                 this.arithmetic.with_rows(cut.panel(m, rows.start).len(), || {
-                    for own in this.arithmetic.word_parts(words, MOST_WORDS) {
-                        for panel in chunk(0..panels, panels.min(threads), task) {
+                    for own in this.arithmetic.word_parts(words, most) {
+                        for place in panels.clone() {
+                            let panel =
+                                if this.backward { panels.start + panels.end - 1 - place } else { place };
                             this.panel(panel, rows.clone(), m, own.clone(), beta, c);
                         }
                     }
@@ -99,10 +116,12 @@ impl Panels {
 
     /// Some words of the sums in some rows of `c` and the columns of a panel.
     fn panel(&self, panel: usize, own_rows: Range<usize>, m: usize, own: Range<usize>, beta: f32, c: Shared) {
-        let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.columns());
+        let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.streamed_columns());
         let words = self.arithmetic.words(self.k);
-        let packed: &[u32] = bytemuck::cast_slice(&self.packed);
-        let packed = &packed[panel * words * columns.width..(panel + 1) * words * columns.width];
+        let (packed, length): (&[u32], _) = (bytemuck::cast_slice(&self.packed), words * columns.width);
+        let packed = &packed[panel * length..(panel + 1) * length];
+        let next_b = if self.backward { -(length as isize) } else { length as isize };
+        let exceeds = columns.panels(self.n) * length > KEPT_WORDS;
         let all_rows: &[u32] = bytemuck::cast_slice(&self.rows);
         let panel = columns.panel(self.n, panel);
         for row in own_rows.clone() {
@@ -115,6 +134,7 @@ impl Panels {
                 b: packed[own.start * columns.width..][..own.len() * columns.width].as_ptr(),
                 b_width: columns.width,
                 a_stays: own_rows.len() == 1,
+                next_b: exceeds.then_some(next_b),
                 beta: if own.start == 0 { beta } else { 1.0 },
                 // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
                 c: unsafe { c.at(lines.start * self.n + panel.start) },

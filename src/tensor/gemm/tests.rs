@@ -108,6 +108,29 @@ proptest! {
     }
 }
 
+/// Large enough for strips, with rows that begin anywhere in a cache line; what surrounds them stays.
+#[test]
+fn strips_of_a_large_result_are_as_defined() {
+    let [m, n, k] = [811, 649, 37];
+    let (a, b) = (reals(m * k, 1), reals(k * n, 2));
+    for (arithmetic, transposed) in arithmetics().into_iter().flat_map(|own| [(own, false), (own, true)]) {
+        let (a, b) = if transposed {
+            (matrix(&b, k, n).reversed_axes(), matrix(&a, k, m))
+        } else {
+            (matrix(&a, m, k), matrix(&b, n, k).reversed_axes())
+        };
+        let product = |compute: &dyn Fn(ArrayViewMut2<f32>)| {
+            let mut values = reals((m + 5) * (n + 6), 3);
+            let c = matrix_mut(&mut values, m + 5, n + 6).slice_move(s![2..m + 2, 3..n + 3]);
+            compute(if transposed { c.reversed_axes() } else { c });
+            bits(&values)
+        };
+        let expected = product(&|c| definition(arithmetic, 0.5, a, b, 0.0, c));
+        let found = product(&|c| with_any(|space| multiply(arithmetic, space, 0.5, a, b, 0.0, c)));
+        assert!(found == expected, "{arithmetic:?} {transposed}");
+    }
+}
+
 /// Large enough for several threads, blocks along every side, and parts of the shared operand.
 #[test]
 fn threads_and_blocks_leave_the_bits_alone() {

@@ -1,9 +1,10 @@
-//! Buffers for packed operands.
+//! Buffers for packed operands, and for strips of results.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::arithmetic::{Arithmetic, MOST_WORDS};
 use super::blocked::{BLOCK_WORDS, OUTER_LINES};
+use super::strip;
 use crate::buffers::Buffers;
 use crate::scratch::Scratch;
 use crate::threads::threads;
@@ -30,12 +31,13 @@ impl Workspace {
         Ok(Workspace { operands: Scratch::new(words, buffers)?, threads: threads() })
     }
 
-    /// Calls `work` with this thread's two buffers, which have these lengths. A buffer that is too short is
-    /// enlarged.
-    pub fn with<R>(&self, lengths: [usize; 2], work: impl FnOnce(&mut [u32], &mut [u32]) -> R) -> R {
-        self.operands.with(lengths[0] + lengths[1], |words| {
-            let (first, second) = bytemuck::cast_slice_mut(words).split_at_mut(lengths[0]);
-            work(first, second)
+    /// Calls `work` with this thread's buffers for two operands and a strip of `c`, which have these lengths. A buffer
+    /// that is too short is enlarged.
+    pub fn with<R>(&self, lengths: [usize; 3], work: impl FnOnce([&mut [u32]; 2], &mut [f32]) -> R) -> R {
+        self.operands.with(lengths.iter().sum(), |words| {
+            let (operands, strip) = words.split_at_mut(lengths[0] + lengths[1]);
+            let (first, second) = bytemuck::cast_slice_mut(operands).split_at_mut(lengths[0]);
+            work([first, second], strip)
         })
     }
 }
@@ -48,20 +50,23 @@ impl Workspace {
     }
 }
 
-/// Words of both operands of a thread for a product `[m, n, k]`, with any number of threads: the maximum of
-/// both roles of the operands, since the order of `c` decides which lies along vectors.
+/// Words of both operands of a thread, and of a strip, for a product `[m, n, k]`, with any number of threads: the
+/// maximum of both roles of the operands, since the order of `c` decides which lies along vectors.
 fn needed_words(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> usize {
     let words = arithmetic.words(k).min(MOST_WORDS);
-    let cuts = [arithmetic.rows(), arithmetic.columns()];
+    let cuts = [arithmetic.rows(), arithmetic.columns(), arithmetic.streamed_columns()];
     let (shorter, longer) = (m.min(n), m.max(n));
     // A part can have a panel more than its lines alone would need, because panels are not all full.
     let outer =
         cuts.map(|cut| words * cut.width * (cut.panels(shorter) + 1).min((OUTER_LINES / cut.most).max(1)));
+    let columns = longer.next_multiple_of(cuts[1].width).min(strip::MOST_COLUMNS);
+    let strip = strip::length(arithmetic, [m, n], columns);
     let inner = cuts.map(|cut| {
         let panel = words * cut.width;
         panel * cut.panels(longer).min((BLOCK_WORDS / panel.max(1)).max(1))
     });
-    outer[0].max(outer[1]) + inner[0].max(inner[1])
+    let most = |lengths: [usize; 3]| lengths.into_iter().fold(0, usize::max);
+    most(outer) + most(inner) + strip
 }
 
 /// Calls `work` with a workspace that no other code uses at that time. Workspaces are kept for later calls.
