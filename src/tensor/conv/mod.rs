@@ -21,7 +21,8 @@
 //! - y begins at the bias and adds the taps of the window row by row, of each tap all channels.
 //! - dx begins at 0 and adds the positions of dy that see the pixel row by row, of each position all filters.
 //! - The gradient of the weights is the sum of the lanes of a vector, each of which adds some of the samples:
-//!   [`weight_gradient`]. So its order depends on the number of lanes, with all precisions.
+//!   [`weight_gradient::vectors`]. So its order depends on the number of lanes, with all precisions. Tiles of AMX have
+//!   an order of their own: [`weight_gradient::tiles`].
 //!
 //! Vectors add one product after another. This gives the result of float32 arithmetic on rounded operands. Tiles add
 //! several at a time, so their results differ from it in the last bits:

@@ -14,7 +14,7 @@ use super::pack_pairs::{Half, pack_pairs};
 use crate::blocks::{Block, Machine, Shared, part};
 use crate::buffers::Buffers;
 use crate::simd::vectorise;
-use crate::threads::for_each;
+use crate::threads::{for_each, for_each_row, rows_mut};
 
 /// The maximum number of partial sums. They can be computed in parallel, and each needs a copy of all
 /// weights.
@@ -40,6 +40,9 @@ pub fn plane(pixels: usize, machine: Machine, operands: Operands) -> usize {
     let block = machine.block(2 * machine.lanes, 0);
     pixels * operands.sample_words(block, machine) + GAP
 }
+
+/// The sums of all partial sums that a thread adds at a time.
+const ADDED: usize = 1024;
 
 /// The work items of a batch.
 #[derive(Clone, Copy)]
@@ -145,13 +148,17 @@ impl PartialSums {
                 unsafe { std::slice::from_raw_parts_mut(shared.at(partial * all + own.start), own.len()) };
             add(index, part(items.count(), each, partial), sums);
         });
-        let (first, rest) = sums.split_at_mut(all);
-        for other in rest.chunks_exact(all.max(1)).take(count - 1) {
-            vectorise(
-                #[inline(always)]
-                || first.iter_mut().zip(other).for_each(|(sum, other)| *sum += other),
-            );
-        }
+        let (first, others) = sums.split_at_mut(all);
+        let others = &others[..(count - 1) * all];
+        for_each_row(rows_mut(first, ADDED), |row, first| {
+            for other in others.chunks_exact(all.max(1)) {
+                let other = &other[row * ADDED..][..first.len()];
+                vectorise(
+                    #[inline(always)]
+                    || first.iter_mut().zip(other).for_each(|(sum, other)| *sum += other),
+                );
+            }
+        });
         first
     }
 }

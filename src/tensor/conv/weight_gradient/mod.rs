@@ -31,10 +31,10 @@ pub enum WeightGradient {
     Tiles(TileSums),
 }
 
-/// The proof that tiles can be used, if they should be.
+/// The proof that tiles can be used, if they should be: a single filter would leave most of a tile empty.
 #[cfg(target_arch = "x86_64")]
-fn amx(operands: Operands) -> Option<Amx> {
-    if let Operands::Pairs(_) = operands { Amx::detect() } else { None }
+fn amx(pass: &Pass, operands: Operands) -> Option<Amx> {
+    if pass.filters > 1 && matches!(operands, Operands::Pairs(_)) { Amx::detect() } else { None }
 }
 
 impl WeightGradient {
@@ -47,7 +47,7 @@ impl WeightGradient {
         buffers: &mut Buffers,
     ) -> Result<WeightGradient, String> {
         #[cfg(target_arch = "x86_64")]
-        if let Some(amx) = amx(operands) {
+        if let Some(amx) = amx(&pass, operands) {
             return Ok(WeightGradient::Tiles(TileSums::new(amx, pass, machine, groups, buffers)?));
         }
         Ok(WeightGradient::Vectors(LaneSums::new(pass, machine, operands, groups, buffers)?))
@@ -56,7 +56,7 @@ impl WeightGradient {
     /// Room a thread needs for the weight gradient of `pass`, in words.
     pub fn scratch(pass: &Pass, machine: Machine, operands: Operands) -> usize {
         #[cfg(target_arch = "x86_64")]
-        if amx(operands).is_some() {
+        if amx(pass, operands).is_some() {
             return TileSums::scratch(pass);
         }
         LaneSums::scratch(pass, machine, operands)

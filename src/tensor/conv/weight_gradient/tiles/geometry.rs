@@ -5,6 +5,9 @@ use crate::blocks::most;
 use crate::conv::pass::Pass;
 use crate::tiles::{ROWS, WORDS};
 
+/// The fewest positions per work item, if the output has as many: for each of them, a kernel loads and stores its sums.
+const LEAST_POSITIONS: usize = 64;
+
 /// The sizes for one convolution.
 pub struct Geometry {
     /// The forward pass of one group.
@@ -13,18 +16,23 @@ pub struct Geometry {
     pub row_lines: usize,
     /// The tiles of taps in a row of the window: all (s, c), 16 lines each.
     row_tiles: usize,
+    /// The tiles of a pixel if its channels fill tiles, or 1.
+    pixel_tiles: usize,
     /// The maximum number of rows of outputs per work item.
     pub item_rows: usize,
 }
 
 impl Geometry {
-    /// For the forward pass `pass`, with work items of at most `bytes` packed bytes, or of one row.
+    /// For the forward pass `pass`, with work items of at most `bytes` packed bytes, or of the least number of positions.
     pub fn new(pass: Pass, bytes: usize) -> Geometry {
         let row_lines = pass.column.span() * pass.channels;
         let row_tiles = (pass.column.taps * pass.channels).div_ceil(ROWS);
-        let mut geometry = Geometry { pass, row_lines, row_tiles, item_rows: 1 };
+        let pixel_tiles = if pass.channels.is_multiple_of(ROWS) { pass.channels / ROWS } else { 1 };
+        let mut geometry = Geometry { pass, row_lines, row_tiles, pixel_tiles, item_rows: 1 };
         let words = |rows| geometry.image_words(rows) + geometry.slope_words(rows);
-        geometry.item_rows = most(geometry.pass.row.outputs, |rows| words(rows) * size_of::<f32>() <= bytes);
+        let (rows, columns) = (geometry.pass.row.outputs, geometry.pass.column.outputs);
+        let least = LEAST_POSITIONS.div_ceil(columns.max(1));
+        geometry.item_rows = most(rows, |rows| rows <= least || words(rows) * size_of::<f32>() <= bytes);
         geometry
     }
 
@@ -66,34 +74,30 @@ impl Geometry {
     }
 
     /// The distance in lines from the first pixel of the window to the first line of a tile of taps.
+    ///
+    /// Tiles of the same channels follow each other: at the next position, most of the lines that a kernel reads for
+    /// them are in the L1 cache.
     pub fn tap_line(&self, tile: usize) -> usize {
-        tile / self.row_tiles * self.row_lines + tile % self.row_tiles * ROWS
+        let columns = self.row_tiles / self.pixel_tiles;
+        let (part, r, column) = (tile / (columns * self.pass.row.taps), tile / columns, tile % columns);
+        r % self.pass.row.taps * self.row_lines + (column * self.pixel_tiles + part) * ROWS
+    }
+
+    /// The place of each weight `[C, R, S]` among the lines of all tiles of taps.
+    pub fn places(&self) -> impl ExactSizeIterator<Item = usize> + use<'_> {
+        let Pass { channels, row, column, .. } = self.pass;
+        let columns = self.row_tiles / self.pixel_tiles;
+        (0..channels * row.taps * column.taps).map(move |weight| {
+            let (c, r, s) =
+                (weight / column.taps / row.taps, weight / column.taps % row.taps, weight % column.taps);
+            let line = s * channels + c;
+            let (part, column) = (line / ROWS % self.pixel_tiles, line / ROWS / self.pixel_tiles);
+            ((part * row.taps + r) * columns + column) * ROWS + line % ROWS
+        })
     }
 
     /// The sums of all tiles.
     pub fn sums(&self) -> usize {
         self.filter_tiles() * self.tap_tiles() * TILE
-    }
-
-    /// Copies the sums of all tiles to `weight` `[F, C, R, S]`.
-    pub fn unpack(&self, sums: &[f32], weight: &mut [f32]) {
-        let Pass { channels, filters, row, column, .. } = self.pass;
-        let each = channels * row.taps * column.taps;
-        for (index, tiles) in sums.chunks_exact(self.tap_tiles() * TILE).take(self.filter_tiles()).enumerate()
-        {
-            let (first, used) = (index * ROWS, (filters - index * ROWS).min(ROWS));
-            let weight = &mut weight[first * each..(first + used) * each];
-            for (r, tiles) in tiles.chunks_exact(self.row_tiles * TILE).enumerate() {
-                for (line, sums) in
-                    tiles.as_chunks::<WORDS>().0.iter().enumerate().take(column.taps * channels)
-                {
-                    let (s, c) = (line / channels, line % channels);
-                    let at = (c * row.taps + r) * column.taps + s;
-                    for (weight, sum) in weight[at..].iter_mut().step_by(each).zip(sums) {
-                        *weight = *sum;
-                    }
-                }
-            }
-        }
     }
 }

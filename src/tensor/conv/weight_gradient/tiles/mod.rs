@@ -16,6 +16,7 @@
 //! - `geometry`: the sizes of everything that is packed
 //! - `images`, `slopes`: pack x and dy
 //! - `kernel`: the products
+//! - `weights`: copies their sums
 
 mod geometry;
 mod images;
@@ -23,6 +24,7 @@ mod kernel;
 mod slopes;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use super::lanes::sum_lanes;
 use crate::blocks::Machine;
@@ -36,13 +38,15 @@ use geometry::Geometry;
 use images::Images;
 use kernel::Products;
 use slopes::Slopes;
+use weights::unpack;
 
 /// The words of a tile, and its sums.
 const TILE: usize = ROWS * WORDS;
 
-/// The maximum size of the packed copies of a work item in bytes, so that they stay in the L2 cache with the sums.
+/// The maximum size of the packed copies of a work item in bytes. They stay in the L2 cache with the sums and with the
+/// images from which they are packed: parts of these are fetched with the samples of one block and used by the next.
 /// Processors with AMX have 2 MB.
-const ITEM_BYTES: usize = 1024 * 1024;
+const ITEM_BYTES: usize = 512 * 1024;
 
 /// The gradient of one convolution's weights, planned.
 pub struct TileSums {
@@ -50,6 +54,8 @@ pub struct TileSums {
     machine: Machine,
     geometry: Geometry,
     groups: usize,
+    /// The place of each weight of a filter: see [`Geometry::places`].
+    places: Vec<usize>,
     /// For each group the tiles of sums `[tiles of filters, tiles of taps, taps, filters]`, then the biases.
     sums: PartialSums,
 }
@@ -75,8 +81,9 @@ impl TileSums {
         buffers: &mut Buffers,
     ) -> Result<TileSums, String> {
         let geometry = Geometry::new(pass, bytes);
+        let places = buffers.list(geometry.places())?;
         let sums = PartialSums::new(groups, &[0], geometry.sums() + geometry.padded_filters(), buffers)?;
-        Ok(TileSums { amx, machine, geometry, groups, sums })
+        Ok(TileSums { amx, machine, geometry, groups, places, sums })
     }
 
     /// Room a thread needs for the weight gradient of `pass`, in words.
@@ -94,7 +101,7 @@ impl TileSums {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        let TileSums { amx, machine, ref geometry, groups, ref mut sums } = *self;
+        let TileSums { amx, machine, ref geometry, groups, ref places, ref mut sums } = *self;
         let Pass { channels, filters, row, column, .. } = geometry.pass;
         let (image, map) = (channels * row.size * column.size * batch, row.outputs * column.outputs * batch);
         assert_eq!(x.len(), groups * image);
@@ -133,7 +140,7 @@ impl TileSums {
         for (weight, sums) in
             weight.chunks_exact_mut(geometry.pass.weight_elements()).zip(sums.chunks_exact(each))
         {
-            geometry.unpack(sums, weight);
+            unpack(amx, places, geometry.tap_tiles(), &sums[..geometry.sums()], weight);
         }
         if let Some(bias) = bias {
             for (bias, sums) in bias.chunks_exact_mut(filters).zip(sums.chunks_exact(each)) {

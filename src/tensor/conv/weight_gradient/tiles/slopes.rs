@@ -12,10 +12,6 @@ use crate::conv::pass::Pass;
 use crate::tiles::{Amx, ROWS, WORDS};
 use crate::transpose_avx512::transpose;
 
-/// Positions from one that is packed to the one that is fetched. Filters are far apart, too many for the processor to
-/// fetch them by itself.
-const AHEAD: usize = 4;
-
 /// The gradients of the outputs of one group.
 pub struct Slopes<'a> {
     pub geometry: &'a Geometry,
@@ -78,11 +74,8 @@ unsafe fn pack<const LANES: bool>(
         let mut rows = [_mm512_setzero_si512(); ROWS];
         for (f, row) in rows.iter_mut().enumerate() {
             let at = from[f].wrapping_add(position * step);
-            let next = at.wrapping_add(AHEAD * step);
-            // SAFETY: as many values as the masks allow exist, and a prefetch may have any address.
+            // SAFETY: as many values as the masks allow exist.
             let [first, second] = unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(next.cast());
-                _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(WORDS).cast());
                 [_mm512_maskz_loadu_ps(masks[0], at), _mm512_maskz_loadu_ps(masks[1], at.wrapping_add(WORDS))]
             };
             if LANES {
