@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use ternflock::error::Result;
 use ternflock::nn::coupling::Coupling;
 use ternflock::nn::declare::WithoutMatrix;
-use ternflock::nn::layer::{Describe, Layer};
+use ternflock::nn::layer::{BackwardReads, Describe, Layer};
 use ternflock::nn::layers::{Elementwise, Function};
 use ternflock::nn::{Execution, Shape, register_layer};
 use ternflock::tensor::Buffers;
@@ -47,6 +47,11 @@ impl Describe for Softsign {
         }
     }
 
+    /// The backward pass needs x, but not y: the network may use the buffer of y again.
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
+    }
+
     /// If a unit of the input is removed, so is that of the output.
     fn coupling(&self, _: &[Shape]) -> std::result::Result<Coupling, String> {
         Ok(Coupling::unit_by_unit())
@@ -63,13 +68,15 @@ impl Describe for Softsign {
 }
 
 impl Function for Softsign {
+    const READS_OUTPUT: bool = false;
+
     #[inline(always)]
     fn value(&self, x: f32) -> f32 {
         x / (self.s + x.abs())
     }
 
     #[inline(always)]
-    fn gradient(&self, x: f32, _: f32, dy: f32) -> f32 {
+    fn gradient(&self, x: f32, dy: f32) -> f32 {
         let denominator = self.s + x.abs();
         dy * self.s / (denominator * denominator)
     }
