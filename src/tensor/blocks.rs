@@ -104,6 +104,19 @@ pub fn prefetch(at: *const f32) {
     let _ = at;
 }
 
+/// The same for the L2 cache.
+#[inline(always)]
+pub fn prefetch_to_l2(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 // SAFETY: sixteen floats without padding, for which all zeros are valid.
 unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: as above.

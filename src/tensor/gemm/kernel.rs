@@ -4,6 +4,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::tile::Tile;
+use crate::blocks::prefetch_to_l2;
 use crate::simd::{const_dispatch, dispatch};
 
 /// Computes a tile of `rows` rows and `vectors` vectors.
@@ -39,7 +40,12 @@ impl<const M: usize, const V: usize> WithSimd for Kernel<'_, M, V> {
             }
         }
         let (mut a, mut b) = (tile.a.cast::<f32>(), tile.b.cast::<f32>());
+        let mut next = tile.next_b.map(|distance| b.wrapping_offset(distance));
         for _ in 0..tile.words {
+            if let Some(next) = &mut next {
+                (0..V).for_each(|v| prefetch_to_l2(next.wrapping_add(v * S::F32_LANES)));
+                *next = next.wrapping_add(tile.b_width);
+            }
             // SAFETY: `a` has M values and `b` V vectors for each word.
             unsafe {
                 let vectors: [S::f32s; V] =

@@ -6,10 +6,9 @@
 //! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. On the machine that we measured, products take at
 //! times four times as long if eight tiles are in use, and twice as long if four are (docs/adr/0043).
 
-use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-
 use super::lines::ROW_WORDS;
 use super::tile::Tile;
+use crate::blocks::prefetch_to_l2;
 use crate::simd::const_dispatch;
 use crate::tiles::{self, Amx, Layout};
 
@@ -144,8 +143,7 @@ unsafe fn row<const V: usize, const C: usize, const D: usize, const A: usize>(ti
 #[inline(always)]
 fn fetch(b: *const u32, width: usize) {
     for row in 0..tiles::ROWS {
-        // SAFETY: a hint.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(b.wrapping_add(row * width).cast()) };
+        prefetch_to_l2(b.wrapping_add(row * width).cast());
     }
 }
 

@@ -18,7 +18,7 @@ pub const MOST_COLUMNS: usize = 1024;
 /// The length of a strip of `columns` columns of a new `c` `[m, n]`; 0 if `c` is written in place.
 pub fn length(arithmetic: Arithmetic, [m, n]: [usize; 2], columns: usize) -> usize {
     let is_large = m.saturating_mul(n) >= LEAST && columns <= MOST_COLUMNS;
-    if is_large && arithmetic == Arithmetic::TiledBf16 { MOST_ROWS * stride(columns) } else { 0 }
+    if is_large && arithmetic.lanes() == LINE { MOST_ROWS * stride(columns) } else { 0 }
 }
 
 /// From one row of a strip to the next: a cache line more than needed, so that rows do not compete for the same

@@ -22,8 +22,8 @@ pub struct Tile {
     pub beta: f32,
     /// Whether the next tile has the same `a`, which stays in the L1 cache; otherwise it has the same `b`.
     pub a_stays: bool,
-    /// From `b` to the next, in words, if a kernel is to fetch it from beyond the L2 cache. Only kernels for which `a`
-    /// stays do.
+    /// From `b` to the next, in words, if a kernel is to fetch it from beyond the L2 cache: that of float32 values, and
+    /// that of AMX if `a` stays.
     pub next_b: Option<isize>,
     /// The first sum.
     pub c: *mut f32,
