@@ -47,7 +47,7 @@ impl Describe for Softsign {
         }
     }
 
-    /// The backward pass needs x, but not y: the network may use the buffer of y again.
+    /// The backward pass reads x, but not y, so the network may reuse the buffer of y.
     fn backward_reads(&self) -> BackwardReads {
         BackwardReads::INPUTS
     }

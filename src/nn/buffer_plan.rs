@@ -1,10 +1,10 @@
-//! Which outputs and gradients share a buffer: those that are not needed at the same time.
+//! Decides which outputs and gradients share a buffer: those that are not needed at the same time.
 //!
 //! A training step is a sequence of moments: the forward pass of each layer, the loss, and the backward pass
-//! of each layer in reverse. An output that some backward pass reads is needed until then, and has a buffer of
-//! its own. Any other output is needed from the pass that writes it to the last forward pass that reads it;
-//! the gradient of an output, from the first backward pass that writes it to the backward pass of its own
-//! layer. These take turns in a few *shared* buffers.
+//! of each layer in reverse. An output that a backward pass reads is needed until then and has its own buffer.
+//! Any other output is needed from the pass that writes it to the last forward pass that reads it. The gradient
+//! of an output is needed from the first backward pass that writes it to the backward pass of the output's layer.
+//! These outputs and gradients use a few *shared* buffers, one after another.
 
 use std::ops::RangeInclusive;
 
@@ -13,30 +13,30 @@ use super::graph::Graph;
 /// A buffer that several outputs and gradients share.
 #[derive(Debug, PartialEq)]
 pub struct SharedBuffer {
-    /// The source whose output, or gradient, is the largest of them.
+    /// The source whose output or gradient is the largest in this buffer.
     pub largest: usize,
-    /// Its elements per sample.
+    /// The number of elements per sample of that source.
     pub elements: usize,
 }
 
-/// The shared buffers of a network, and who uses them, by source number.
+/// The shared buffers of a network, and the buffer that each source uses, indexed by source number.
 #[derive(Debug, Default)]
 pub struct BufferPlan {
     /// The buffers.
     pub shared: Vec<SharedBuffer>,
-    /// Of outputs; `None` for those with a buffer of their own.
+    /// The buffer of each output; `None` if it has its own.
     pub outputs: Vec<Option<usize>>,
-    /// Of gradients; `None` for those that are not computed.
+    /// The buffer of each gradient; `None` if it is not computed.
     pub gradients: Vec<Option<usize>>,
-    /// If several layers read a source: of the gradient from one of them, before it is added to those from
-    /// others.
+    /// For a source that several layers read: the buffer of the gradient from one of them, until it is added to
+    /// the gradients from the others.
     pub summands: Vec<Option<usize>>,
-    /// By source: the last layer that reads it, and nothing for the network's output.
+    /// The last layer that reads each source; `None` for the network's output.
     pub last_reader: Vec<Option<usize>>,
 }
 
 impl BufferPlan {
-    /// Of a network in which the sources `wanted` need a gradient.
+    /// Plans the buffers of a network in which the sources `wanted` need a gradient.
     pub fn new(graph: &Graph, wanted: &[bool]) -> BufferPlan {
         let layers = graph.layers().len();
         let readers = readers(graph);
@@ -74,11 +74,11 @@ impl BufferPlan {
         plan
     }
 
-    /// Gives each need, in the order in which they begin, the smallest buffer that is free and large enough; or
-    /// else the largest that is free, which grows; or else a new one.
+    /// Assigns a buffer to each need, in the order in which the needs begin: the smallest free buffer that is large
+    /// enough; otherwise the largest free buffer, which grows; otherwise a new one.
     fn assign(&mut self, mut needed: Vec<Need>) {
         needed.sort_by_key(|need| *need.moments.start());
-        // By buffer: the moment until which it is taken.
+        // The last moment at which each buffer is in use.
         let mut taken: Vec<usize> = Vec::new();
         for Need { kind, source, elements, moments } in needed {
             let is_free = |&buffer: &usize| taken[buffer] < *moments.start();
@@ -104,7 +104,7 @@ impl BufferPlan {
     }
 }
 
-/// What needs a buffer.
+/// The kind of value that needs a buffer.
 #[derive(Clone, Copy)]
 enum Kind {
     Output,
@@ -112,7 +112,7 @@ enum Kind {
     Summand,
 }
 
-/// A buffer that is needed for some moments.
+/// A value that needs a buffer for a range of moments.
 struct Need {
     kind: Kind,
     source: usize,
@@ -120,7 +120,7 @@ struct Need {
     moments: RangeInclusive<usize>,
 }
 
-/// By source: whether its output needs a buffer of its own. That is the case for the network's input and
+/// Whether the output of each source needs its own buffer. This is the case for the network's input and
 /// output, which the caller reads and writes, and for outputs that a backward pass reads.
 fn kept(graph: &Graph, readers: &[Vec<usize>]) -> Vec<bool> {
     let reads = |layer: usize| graph.layers()[layer].layer.describe().backward_reads();
@@ -132,7 +132,7 @@ fn kept(graph: &Graph, readers: &[Vec<usize>]) -> Vec<bool> {
     kept
 }
 
-/// By source: the layers that read it, ascending.
+/// The layers that read each source, in ascending order.
 fn readers(graph: &Graph) -> Vec<Vec<usize>> {
     let layers = graph.layers().len();
     let mut readers = vec![Vec::new(); layers + 1];

@@ -16,9 +16,9 @@ pub struct NetworkBuffers {
     pub layers: Vec<Box<dyn Layer>>,
     /// By source number: whether it needs a gradient.
     pub wanted: Vec<bool>,
-    /// Who shares which buffers.
+    /// Which outputs and gradients share which buffers.
     pub plan: BufferPlan,
-    /// By source number: the input, then each layer's output; empty if shared.
+    /// Indexed by source number: the input, then the output of each layer; empty if it uses a shared buffer.
     pub outputs: Vec<Vec<f32>>,
     /// The buffers that outputs and gradients share.
     pub shared: Vec<Vec<f32>>,

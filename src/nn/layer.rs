@@ -49,8 +49,8 @@ pub trait Describe: Declare {
         Ok(())
     }
 
-    /// Which values of the forward pass the backward pass reads; by default, all of them. The others share
-    /// buffers, and are empty in the backward pass.
+    /// Which values of the forward pass the backward pass reads; by default, all of them. Values that no layer
+    /// reads in its backward pass share buffers, and are empty there.
     fn backward_reads(&self) -> BackwardReads {
         BackwardReads { inputs: true, output: true }
     }
@@ -137,9 +137,10 @@ pub struct Backward<'a> {
     pub parameters: Tensors<'a>,
     /// Their gradients, to overwrite, or to add to if [`TensorsMut::shared`] is true.
     pub gradients: TensorsMut<'a>,
-    /// The inputs of the forward pass; they must not be read unless [`Describe::backward_reads`] says so.
+    /// The inputs of the forward pass. The backward pass may read them only if [`Describe::backward_reads`] declares
+    /// it.
     pub x: Inputs<'a>,
-    /// Its output; empty unless [`Describe::backward_reads`] says that it is read.
+    /// The output of the forward pass; empty unless [`Describe::backward_reads`] declares that it is read.
     pub y: &'a [f32],
     /// The gradient with respect to the output.
     pub dy: &'a [f32],
@@ -184,13 +185,13 @@ impl<'a> Inputs<'a> {
     /// Input `index`, cut to the batch.
     ///
     /// # Panics
-    /// In a backward pass, if the layer does not say that it reads inputs ([`Describe::backward_reads`]).
+    /// In a backward pass, if the layer does not declare that it reads inputs ([`Describe::backward_reads`]).
     pub fn get(&self, index: usize) -> &'a [f32] {
         let source = self.sources[index];
         &self.buffers[source][..self.elements[source]]
     }
 
-    /// The number of elements of input `index`, also where it cannot be read.
+    /// The number of elements of input `index`, even if the input cannot be read.
     pub fn elements(&self, index: usize) -> usize {
         self.elements[self.sources[index]]
     }

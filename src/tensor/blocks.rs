@@ -91,11 +91,11 @@ pub const LINE: usize = 16;
 #[derive(Clone, Copy, Default)]
 pub struct Line([f32; LINE]);
 
-/// Asks for the cache line with `at`, if there is one, so that it is in the L1 cache when it is read.
+/// Prefetches the cache line that contains `at` to the L1 cache. The address may be invalid.
 #[inline(always)]
 pub fn prefetch(at: *const f32) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has the instruction, and it does nothing with an invalid address.
+    // SAFETY: every x86-64 processor has the instruction, which ignores invalid addresses.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(at.cast());
@@ -104,7 +104,7 @@ pub fn prefetch(at: *const f32) {
     let _ = at;
 }
 
-/// The same for the L2 cache.
+/// Prefetches the cache line that contains `at` to the L2 cache. The address may be invalid.
 #[inline(always)]
 pub fn prefetch_to_l2(at: *const f32) {
     #[cfg(target_arch = "x86_64")]

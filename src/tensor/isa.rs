@@ -28,7 +28,7 @@ pub enum Isa {
     Avx512,
     /// These, and products of bf16: AVX512_BF16.
     Avx512Bf16,
-    /// These, and products of tiles of bf16: AMX_TILE and AMX_BF16.
+    /// All of these, and bf16 tile products: AMX_TILE and AMX_BF16.
     AmxBf16,
 }
 
@@ -62,20 +62,20 @@ impl Isa {
         Isa::ALL.into_iter().find(|isa| isa.name() == name)
     }
 
-    /// The sets that this processor has and this system allows, the most capable last. There is always one.
+    /// The sets that this processor has and this system allows, the most capable last. There is always at least one.
     pub fn available() -> impl DoubleEndedIterator<Item = Isa> {
         Isa::ALL.into_iter().filter(|isa| isa.arch().is_some())
     }
 
-    /// The fastest of them.
+    /// The fastest available set.
     fn best() -> Option<Isa> {
         Isa::available().rfind(|isa| isa.is_worthwhile())
     }
 
-    /// Whether this processor is faster with it than with the set before it.
+    /// Whether this processor is faster with this set than with the previous one.
     ///
-    /// Intel's processors take at least twice as long for a product of pairs (`vdpbf16ps`) as for two float32
-    /// multiply-adds (docs/results.md), so that bf16 is faster there by float32 arithmetic, with the same bits.
+    /// Intel processors take at least twice as long for a product of pairs (`vdpbf16ps`) as for two float32
+    /// multiply-adds (docs/results.md). There, float32 arithmetic computes bf16 products faster, with the same bits.
     fn is_worthwhile(self) -> bool {
         self != Isa::Avx512Bf16 || !is_intel()
     }
@@ -85,17 +85,17 @@ impl Isa {
         decision().isa
     }
 
-    /// Whether it has AVX-512 F, BW, CD, DQ and VL.
+    /// Whether this set includes AVX-512 F, BW, CD, DQ and VL.
     pub const fn has_avx512(self) -> bool {
         matches!(self, Isa::Avx512 | Isa::Avx512Bf16 | Isa::AmxBf16)
     }
 
-    /// Whether it has AVX512_BF16.
+    /// Whether this set includes AVX512_BF16.
     pub const fn has_avx512_bf16(self) -> bool {
         matches!(self, Isa::Avx512Bf16 | Isa::AmxBf16)
     }
 
-    /// Whether it has AMX_TILE and AMX_BF16.
+    /// Whether this set includes AMX_TILE and AMX_BF16.
     pub const fn has_amx_bf16(self) -> bool {
         matches!(self, Isa::AmxBf16)
     }
@@ -120,7 +120,7 @@ impl Isa {
     }
 }
 
-/// Whether Intel has made this processor.
+/// Whether this is an Intel processor.
 fn is_intel() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,30 +1,30 @@
-//! Tiles of AMX: eight registers of up to 16 rows of 64 bytes, and products of them.
+//! AMX tiles: eight registers of up to 16 rows of 64 bytes, and tile products.
 //!
-//! It is written with `asm!` because the intrinsics need a nightly compiler (docs/adr/0032). The compiler has no
-//! values in tiles, so that their content stays from one block of `asm!` to the next.
+//! This module uses `asm!` because the intrinsics need a nightly compiler (docs/adr/0032). The compiler never uses
+//! tiles, so they keep their contents from one `asm!` block to the next.
 //!
-//! A [`Layout`] gives each tile its rows and the bytes of a row. [`Layout::with`] configures the tiles of this
-//! thread, runs a kernel and releases them: a thread without tiles is cheaper to switch.
+//! A [`Layout`] sets the number of rows and the bytes per row of each tile. [`Layout::with`] configures the tiles of
+//! this thread, runs a kernel and releases the tiles: context switches are cheaper for a thread without tiles.
 
 use std::arch::asm;
 
 use crate::bf16::has_amx_bf16;
 
-/// The proof that this process may use tiles: only [`Amx::detect`] makes one.
+/// The proof that this process may use tiles; only [`Amx::detect`] creates it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amx(());
 
 impl Amx {
-    /// Asks what is in use.
+    /// The proof, if the instruction set in use has AMX.
     pub fn detect() -> Option<Amx> {
         has_amx_bf16().then_some(Amx(()))
     }
 }
 
-/// The most rows of a tile.
+/// The maximum number of rows of a tile.
 pub const ROWS: usize = 16;
 
-/// The most words of 32 bits in a row of a tile.
+/// The maximum number of 32-bit words in a row of a tile.
 pub const WORDS: usize = 16;
 
 /// The shapes of the eight tiles, in the form that `ldtilecfg` reads.
@@ -39,10 +39,10 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of tiles with these (rows, words of a row), each from 1 to 16.
+    /// The layout of tiles with these shapes (rows, words per row). Each number is from 1 to 16.
     ///
     /// # Panics
-    /// If a tile has another shape.
+    /// If a number is not from 1 to 16.
     pub fn new(tiles: [(usize, usize); 8]) -> Layout {
         let mut layout =
             Layout { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
@@ -54,7 +54,7 @@ impl Layout {
         layout
     }
 
-    /// Runs `kernel` with this layout on this thread. All tiles begin as zeros. A kernel must not call
+    /// Runs `kernel` with this layout on this thread. All tiles start as zeros. A kernel must not call
     /// `with` itself.
     pub fn with<R>(&self, _: Amx, kernel: impl FnOnce() -> R) -> R {
         // SAFETY: tiles are allowed, and the layout is valid.
@@ -69,7 +69,7 @@ impl Layout {
 /// Fills tile `T` with zeros.
 ///
 /// # Safety
-/// Inside [`Layout::with`].
+/// The call must be inside [`Layout::with`].
 #[inline(always)]
 pub unsafe fn zero<const T: usize>() {
     // SAFETY: guaranteed by the caller.
@@ -79,7 +79,7 @@ pub unsafe fn zero<const T: usize>() {
 /// Loads the rows of tile `T`, which are `stride` bytes apart.
 ///
 /// # Safety
-/// Inside [`Layout::with`]; the rows can be read.
+/// The call must be inside [`Layout::with`], and the rows must be readable.
 #[inline(always)]
 pub unsafe fn load<const T: usize>(from: *const u32, stride: usize) {
     // SAFETY: guaranteed by the caller.
@@ -92,7 +92,7 @@ pub unsafe fn load<const T: usize>(from: *const u32, stride: usize) {
 /// Stores the rows of tile `T`, which are `stride` bytes apart.
 ///
 /// # Safety
-/// Inside [`Layout::with`]; the rows can be written, and no other code accesses them.
+/// The call must be inside [`Layout::with`]. The rows must be writable, and no other code may access them.
 #[inline(always)]
 pub unsafe fn store<const T: usize>(to: *mut f32, stride: usize) {
     // SAFETY: guaranteed by the caller.
@@ -106,7 +106,7 @@ pub unsafe fn store<const T: usize>(to: *mut f32, stride: usize) {
 /// [`crate::bf16::add_products`] defines it.
 ///
 /// # Safety
-/// Inside [`Layout::with`]; the shapes match.
+/// The call must be inside [`Layout::with`], and the shapes must match.
 #[inline(always)]
 pub unsafe fn multiply_add<const C: usize, const A: usize, const B: usize>() {
     // SAFETY: guaranteed by the caller.

@@ -1,17 +1,16 @@
-//! The transposition of a square in the registers of AVX-512, for code that packs operands.
+//! Transposition of a square in AVX-512 registers, for code that packs operands.
 //!
-//! It is written with intrinsics because compilers turn a transposition of arrays into moves of single values.
+//! It uses intrinsics because compilers turn the transposition of an array into moves of single values.
 
 use std::arch::x86_64::*;
 
-/// The words of a vector.
+/// The number of words per vector.
 const LANES: usize = 16;
 
-/// The transpose of 16 rows of 16 words: pairs of words are interleaved, then pairs of pairs, then quarters of
-/// vectors.
+/// Transposes 16 rows of 16 words: it interleaves words, then pairs of words, then quarters of vectors.
 ///
 /// # Safety
-/// The machine has the instructions AVX-512 F.
+/// The machine has AVX-512 F.
 #[inline(always)]
 pub unsafe fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
     // SAFETY: guaranteed by the caller.

@@ -12,12 +12,12 @@ pub trait Function: Send + Sync {
     /// Whether [`Function::gradient`] needs the output instead of the input.
     const READS_OUTPUT: bool;
 
-    /// The gradient with respect to x, where the gradient with respect to the function's output y is dy, and
-    /// `value` is x, or y if [`Function::READS_OUTPUT`].
+    /// The gradient with respect to x, given the gradient dy with respect to the function's output y. `value` is y if
+    /// [`Function::READS_OUTPUT`] is true, and x otherwise.
     fn gradient(&self, value: f32, dy: f32) -> f32;
 }
 
-/// What the backward pass of a layer with this function reads.
+/// Which values the backward pass of a layer with this function reads.
 pub const fn reads<F: Function>() -> BackwardReads {
     if F::READS_OUTPUT { BackwardReads::OUTPUT } else { BackwardReads::INPUTS }
 }

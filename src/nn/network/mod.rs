@@ -114,8 +114,8 @@ impl Network {
         &self.values.outputs[last][..self.elements[last]]
     }
 
-    /// The output of the last forward pass, and the buffer for the gradient with respect to it, which must be
-    /// written before each backward pass.
+    /// The output of the last forward pass, and the buffer for the gradient with respect to it. The caller must
+    /// write this gradient before each backward pass.
     pub fn output_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
         let elements = self.elements[self.layers.len()];
         let (output, gradient) = self.values.output_and_gradient();
@@ -199,8 +199,8 @@ impl Network {
     }
 
     /// Names the first tensor of the last pass with a NaN or an infinity, in the order of the computation:
-    /// "input", a parameter or a layer's output. Outputs whose buffer has been used again are passed over: a later
-    /// one, which depends on them, is named instead.
+    /// "input", a parameter or a layer's output. It skips outputs whose buffer has been reused, and names a later
+    /// output that depends on them instead.
     pub fn first_non_finite(&self) -> Option<String> {
         let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));
         let say = |what: String, (at, value): (usize, f32)| format!("{what} holds {value} at element {at}");

@@ -182,11 +182,11 @@ fn the_first_bad_tensor_is_named() {
     network.parameters.values.fill(3e38);
     network.input_mut(1).fill(3e38);
     network.forward(1, Mode::Train(Draw::default()));
-    // No backward pass reads the output of `a`, so that its buffer may have been used again.
+    // No backward pass reads the output of `a`, so its buffer may have been reused.
     assert!(network.first_non_finite().unwrap().starts_with("the output of layer `b` holds"));
 }
 
-/// Values that are needed at the same time have different buffers; those that are not share them.
+/// Values that are needed at the same time have different buffers; other values share buffers.
 #[test]
 fn values_share_buffers_only_in_turn() {
     let layers = json!([
@@ -200,11 +200,11 @@ fn values_share_buffers_only_in_turn() {
     let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
     let graph = Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap();
     let plan = BufferPlan::new(&graph, &[false, true, true, true, true, true, true]);
-    // Layers read `a` and the output of `d` in the backward pass, and the caller the last output. `b` and `c` are
-    // needed until the sum, which needs a third buffer.
+    // Layers read `a` and the output of `d` in the backward pass, and the caller reads the last output. `b` and `c`
+    // are needed until the sum is computed, and the sum needs a third buffer.
     assert_eq!(plan.outputs, [None, None, Some(0), Some(1), Some(2), None, None]);
-    // In the backward pass: those of e and d; then of d and the sum; of the sum and its three inputs; and of `a`, while
-    // `b` and `c` add to it.
+    // Gradients needed at the same time in the backward pass: `e` and `d`; then `d` and the sum; then the sum and its
+    // three inputs; then `a`, while `b` and `c` add to it.
     assert_eq!(plan.shared.len(), 4);
     let gradients: Vec<usize> = plan.gradients[1..].iter().map(|buffer| buffer.unwrap()).collect();
     let [a, b, c, sum, d, e] = gradients[..] else { panic!("{gradients:?}") };

@@ -1,40 +1,41 @@
-//! The outputs of a network's layers and their gradients, in the buffers that they share.
+//! The outputs of a network's layers and their gradients, in shared buffers.
 //!
-//! A shared buffer moves to the output or gradient that uses it, and back when it is no longer needed: see
-//! [`BufferPlan`]. So a value that nobody may read at the moment is empty.
+//! A shared buffer moves to the output or gradient that uses it, and back when that value is no longer needed: see
+//! [`BufferPlan`]. A value that must not be read at the moment is therefore empty.
 
 use std::mem::swap;
 
 use crate::buffer_plan::BufferPlan;
 
-/// By source number: 0 is the network's input, i + 1 the output of layer i.
+/// Outputs and gradients, indexed by source number: 0 is the network's input, i + 1 the output of layer i.
 pub struct Values {
     plan: BufferPlan,
-    /// By number in the plan; empty while in use.
+    /// The shared buffers, indexed as in the plan; each is empty while a value uses it.
     shared: Vec<Vec<f32>>,
     /// The outputs.
     pub outputs: Vec<Vec<f32>>,
-    /// Their gradients.
+    /// The gradients of the outputs.
     pub gradients: Vec<Vec<f32>>,
-    /// For a source that several layers read: the gradient so far, while one of them writes its own.
+    /// For a source that several layers read: the sum of the gradients so far, while one of the layers writes its
+    /// gradient.
     pub earlier: Vec<Vec<f32>>,
 }
 
 impl Values {
-    /// `outputs` are those with a buffer of their own; the others are empty.
+    /// In `outputs`, each output with its own buffer has it; the others are empty.
     pub fn new(plan: BufferPlan, outputs: Vec<Vec<f32>>, shared: Vec<Vec<f32>>) -> Values {
         let none = vec![Vec::new(); outputs.len()];
         Values { plan, shared, outputs, gradients: none.clone(), earlier: none }
     }
 
-    /// Before the forward pass of layer `layer`.
+    /// Call before the forward pass of layer `layer`.
     pub fn begin_forward(&mut self, layer: usize) {
         if let Some(buffer) = self.plan.outputs[layer + 1] {
             swap(&mut self.outputs[layer + 1], &mut self.shared[buffer]);
         }
     }
 
-    /// After the forward pass of layer `layer`, which reads `sources`.
+    /// Call after the forward pass of layer `layer`, which reads `sources`.
     pub fn end_forward(&mut self, layer: usize, sources: &[usize]) {
         for &source in sources.iter().filter(|&&source| self.plan.last_reader[source] == Some(layer)) {
             if let Some(buffer) = self.plan.outputs[source] {
@@ -43,19 +44,20 @@ impl Values {
         }
     }
 
-    /// The network's output, and the buffer of its gradient.
+    /// The network's output, and the buffer for its gradient.
     pub fn output_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
         let last = self.outputs.len() - 1;
         let gradient = self.plan.gradients[last].map_or(&mut [][..], |buffer| &mut self.shared[buffer]);
         (&self.outputs[last], gradient)
     }
 
-    /// Before a backward pass.
+    /// Call before a backward pass.
     pub fn begin_backward(&mut self) {
         self.swap_gradient(self.outputs.len() - 1);
     }
 
-    /// Before a layer writes its gradient of `source`; `is_written` tells whether another layer has done so.
+    /// Call before a layer writes its gradient of `source`; `is_written` tells whether another layer has already
+    /// written one.
     pub fn begin_gradient(&mut self, source: usize, is_written: bool) {
         if is_written {
             swap(&mut self.gradients[source], &mut self.earlier[source]);
@@ -65,13 +67,13 @@ impl Values {
         }
     }
 
-    /// After the gradient that is new in `gradients` has been added to the one that is in `earlier`.
+    /// Call after adding the new gradient in `gradients` to the one in `earlier`.
     pub fn end_sum(&mut self, source: usize) {
         self.swap_summand(source);
         swap(&mut self.gradients[source], &mut self.earlier[source]);
     }
 
-    /// After the backward pass of layer `layer`.
+    /// Call after the backward pass of layer `layer`.
     pub fn end_backward(&mut self, layer: usize) {
         self.swap_gradient(layer + 1);
     }

@@ -14,7 +14,7 @@
 //! differ only where a sum falls below 2^-126, because they keep subnormal sums. Without vector instructions,
 //! multiply-adds are not fused, and products that overflow or underflow differ too.
 //!
-//! AMX (`tdpbf16ps`) adds several products at a time: [`add_products`] defines its sums (docs/adr/0043).
+//! AMX (`tdpbf16ps`) adds several products at a time; [`add_products`] defines its sums (docs/adr/0043).
 //!
 //! - `convert`: rounding of slices
 
@@ -73,9 +73,10 @@ pub fn multiply_add(sum: f32, a: f32, b: f32) -> f32 {
     flush(a.mul_add(b, flush(sum)))
 }
 
-/// `sum` plus the products of up to 16 pairs of values that [`round`] has produced, in the order of AMX: two sums
-/// begin at zero and add the products of the first and of the second values of the pairs; then both are added, and
-/// their total is added to `sum`. Every operation rounds once, and a subnormal operand or result becomes zero.
+/// Adds the products of up to 16 pairs of values, as produced by [`round`], to `sum` in the order of AMX. Two partial
+/// sums start at zero: one adds the products of the first values of the pairs, the other those of the second values.
+/// Then the partial sums are added, and their total is added to `sum`. Every operation rounds once, and a subnormal
+/// operand or result becomes zero.
 pub fn add_products(sum: f32, pairs: impl IntoIterator<Item = ([f32; 2], [f32; 2])>) -> f32 {
     let mut sums = [0.0; 2];
     for (a, b) in pairs {
@@ -96,7 +97,7 @@ pub fn has_avx512_bf16() -> bool {
     Isa::in_use().has_avx512_bf16()
 }
 
-/// The same for AMX_TILE and AMX_BF16.
+/// Whether the instruction set in use has AMX_TILE and AMX_BF16.
 pub fn has_amx_bf16() -> bool {
     Isa::in_use().has_amx_bf16()
 }

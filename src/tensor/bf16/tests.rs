@@ -89,7 +89,7 @@ mod instructions {
         }
     }
 
-    /// The product of one tile of pairs.
+    /// The product of one pair of tiles.
     fn multiply_tiles(amx: Amx, [m, k]: [usize; 2], sums: &mut [f32], a: &[u32], b: &[u32]) {
         let mut shapes = [(m, 16); 8];
         (shapes[1], shapes[2]) = ((m, k), (k, 16));
@@ -136,7 +136,7 @@ mod instructions {
             }
         }
 
-        /// Tiles of every shape, with any bits.
+        /// Tiles of every shape, with arbitrary bits.
         #[test]
         fn tiles_add_products_as_defined(
             [m, k] in [1usize..=16, 1usize..=16],

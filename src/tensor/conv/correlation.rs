@@ -11,22 +11,22 @@ use crate::blocks::{Block, Machine, Shared, most, part};
 use crate::scratch::Scratch;
 use crate::threads::for_each;
 
-/// How the operands of correlations are packed, and what multiplies them. The packed values are words of 32 bits: see
+/// Packs the operands of correlations and multiplies them. The packed values are words of 32 bits: see
 /// [`super::operands`].
 pub trait Products: Copy + Send + Sync {
-    /// The operands of the weight gradient, in which vectors multiply.
+    /// The operands of the weight gradient, if vectors compute it.
     fn weight_gradient(self) -> Operands;
 
-    /// The words per packed row of images with `samples` words per value or pair of values.
+    /// The number of words per packed row of images, with `samples` words per value or pair of values.
     fn row_words(self, pass: &Pass, samples: usize) -> usize;
 
-    /// The words of one group's packed weights.
+    /// The number of words of one group's packed weights.
     fn weight_words(self, pass: &Pass) -> usize;
 
     /// Packs one group's weights.
     fn pack_weights(self, pass: &Pass, machine: Machine, weights: &LayerWeights, to: &mut [f32]);
 
-    /// Computes a slab. `packed` has room for its images, and is aligned to a cache line.
+    /// Computes a slab. `packed` has room for the images of the slab and is aligned to a cache line.
     fn compute(self, slab: &Slab, packed: &mut [f32]);
 }
 
@@ -56,13 +56,13 @@ pub struct Correlation<'a, P> {
     pub pass: &'a Pass,
     /// This machine.
     pub machine: Machine,
-    /// What multiplies.
+    /// The implementation of the products.
     pub products: P,
     /// Groups of filters, each with its own channels.
     pub groups: usize,
     /// N.
     pub batch: usize,
-    /// The first group's packed weights of this pass, and everything after them.
+    /// The packed weights of this pass, from the first group on.
     pub weights: &'a [f32],
     /// The distance in words from the weights of one group to those of the next.
     pub weight_stride: usize,
@@ -74,11 +74,11 @@ pub struct Correlation<'a, P> {
     pub scratch: &'a Scratch,
 }
 
-/// Some rows of outputs of one group, for a block of samples.
+/// Some output rows of one group, for a block of samples.
 pub struct Slab<'a> {
-    /// The images that they see.
+    /// The images that these outputs read.
     pub images: ImageRows<'a>,
-    /// The rows of outputs.
+    /// The output rows.
     pub outputs: Range<usize>,
     /// The group's packed weights.
     pub weights: &'a [f32],

@@ -1,5 +1,5 @@
-//! Convolution with kernels of our own, which need only one packed copy of the images: for float32 values and for bf16
-//! values, by vectors ([`super::vector_products`]) or by tiles ([`super::tile_products`]).
+//! Convolution with our own kernels, which need only one packed copy of the images. They compute float32 and bf16
+//! values with vectors ([`super::vector_products`]), or bf16 values with tiles ([`super::tile_products`]).
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
@@ -34,7 +34,7 @@ pub struct Direct<P> {
     forward: Pass,
     backward: Vec<Pass>,
     weight_gradient: WeightGradient,
-    /// Packed weights of all groups, and the words of one.
+    /// The packed weights of all groups, and the number of words per group.
     packed: Vec<Line>,
     group_words: usize,
     /// The scratch space of each thread.
@@ -52,7 +52,7 @@ fn scratch(forward: &Pass, machine: Machine, products: impl Products) -> usize {
     ))
 }
 
-/// The words of one group's packed weights in either direction.
+/// The number of words that one group's packed weights need at most, in either direction.
 fn group_words(forward: &Pass, products: impl Products) -> usize {
     let backward = pass::data_gradient(forward).map(|pass| products.weight_words(&pass)).sum();
     products.weight_words(forward).max(backward)

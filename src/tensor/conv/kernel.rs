@@ -7,8 +7,8 @@
 //! `[R, S, C, F]`, so that along a row of the window, taps and channels are contiguous. The loops skip taps
 //! over padding.
 //!
-//! A window rarely fits into the L1 cache, so most vectors come from the L2 cache. With AVX-512, each is a cache
-//! line, which the kernel asks for a few values ahead.
+//! A window rarely fits into the L1 cache, so most vectors come from the L2 cache. With AVX-512, each vector is a
+//! cache line, which the kernel prefetches a few values ahead.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -19,7 +19,7 @@ use super::arithmetic::{Arithmetic, Kernel, store};
 use super::pass::Pass;
 use crate::blocks::{Block, LINE, Shared, prefetch};
 
-/// The number of values ahead for which a kernel asks, if a vector is a cache line.
+/// How many values ahead a kernel prefetches, if a vector is a cache line.
 const AHEAD: usize = 8;
 
 /// One block of samples and one of filters, for some rows of outputs.

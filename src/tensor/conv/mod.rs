@@ -14,24 +14,27 @@
 //! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
 //! batch or on a machine without vectors (docs/adr/0011).
 //!
-//! In bf16 ([`super::bf16`]), operands are rounded first. [`direct`] has kernels for it: by vectors
-//! ([`vector_products`]), and by tiles where there is AMX (`tile_products`); [`rounded`] rounds copies for the other
-//! algorithms. Biases and their gradients are no products and are not rounded. The orders of the sums in [`direct`]:
+//! In bf16 ([`super::bf16`]), operands are rounded first. [`direct`] has bf16 kernels that use vectors
+//! ([`vector_products`]), or tiles on machines with AMX (`tile_products`). For the other algorithms, [`rounded`] rounds
+//! copies of the operands. Biases and their gradients are not products and are not rounded.
 //!
-//! - y begins at the bias and adds the taps of the window row by row, of each tap all channels.
-//! - dx begins at 0 and adds the positions of dy that see the pixel row by row, of each position all filters.
+//! [`direct`] adds in these orders:
+//!
+//! - y starts at the bias and adds the taps of the window row by row, and for each tap all channels.
+//! - dx starts at 0 and adds the positions of dy that see the pixel row by row, and for each position all filters.
 //! - The gradient of the weights is the sum of the lanes of a vector, each of which adds some of the samples:
-//!   [`weight_gradient::vectors`]. So its order depends on the number of lanes, with all precisions. Tiles of AMX have
-//!   an order of their own: [`weight_gradient::tiles`].
+//!   [`weight_gradient::vectors`]. Its order therefore depends on the number of lanes, with every precision. AMX tiles
+//!   add in their own order: [`weight_gradient::tiles`].
 //!
 //! Vectors add one product after another. This gives the result of float32 arithmetic on rounded operands. Tiles add
-//! several at a time, so their results differ from it in the last bits:
+//! several products at a time, so their results differ in the last bits:
 //!
-//! - A window row in y is all its taps, of each tap the channels in pairs; a row of positions in dx is all that could see
-//!   the pixel if dy continued, of each position the filters in pairs. Values in the padding are zero, and so is the
-//!   partner of the last channel or filter if their number is odd. Rows outside the image are left out.
+//! - For y, a row consists of all taps of a window row, with the channels of each tap in pairs. For dx, a row consists
+//!   of all positions that would see the pixel if dy continued past its borders, with the filters of each position in
+//!   pairs. Values in the padding are zero. If the number of channels or filters is odd, the last one is paired with
+//!   zero. Rows outside the image are skipped.
 //! - A row of L pairs is cut into n = ceil(L / 16) steps of k = ceil(L / n) pairs. Step i begins at pair
-//!   min(i k, L - k). Pairs that two steps have get weights of zero in the later one.
+//!   min(i k, L - k). Pairs that belong to two steps have a weight of zero in the later step.
 //! - Each step adds its products to the sum as [`super::bf16::add_products`] does.
 
 mod algorithm;

@@ -59,7 +59,7 @@ impl ImageRows<'_> {
         }
     }
 
-    /// Words per value or pair of values.
+    /// The number of words per value or pair of values.
     pub fn width(&self) -> usize {
         self.block.vectors * self.machine.lanes
     }
@@ -82,7 +82,7 @@ impl ImageRows<'_> {
         &self.images[pixel * self.batch + self.block.first..]
     }
 
-    /// Packs pairs of lines of the block's samples. Without `second`, the other half is zero.
+    /// Packs pairs of lines of the block's samples. Without `second`, the second value of each pair is zero.
     pub fn pack_pairs(
         &self,
         instructions: Avx512Bf16,

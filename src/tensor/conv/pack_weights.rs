@@ -1,23 +1,23 @@
-//! The weights of a [`Pass`] in a layer's weights, from where [`super::correlation::Products`] pack them.
+//! Finds the weights of a [`Pass`] in a layer's weights, for [`super::correlation::Products`] to pack.
 
 use super::pass::Pass;
 
 /// How the weights of a pass are read from the layer's `[F, C, R, S]`.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Direction {
-    /// Filters are the layer's filters.
+    /// The filters of the pass are the layer's filters.
     Forward,
-    /// Filters are the layer's channels.
+    /// The filters of the pass are the layer's channels.
     Backward,
 }
 
-/// One group's weights of a layer, `[F, C, R, S]`.
+/// The weights of one group of a layer, `[F, C, R, S]`.
 pub struct LayerWeights<'a> {
     /// The weights.
     pub values: &'a [f32],
     /// (R, S).
     pub kernel: (usize, usize),
-    /// Whose filters a pass computes.
+    /// The direction of the pass.
     pub direction: Direction,
 }
 
@@ -31,7 +31,7 @@ impl LayerWeights<'_> {
         }
     }
 
-    /// The weights from those under tap (r, s) of `pass` on.
+    /// The weights, starting with the first one of tap (r, s) of `pass`.
     pub fn tap(&self, pass: &Pass, r: usize, s: usize) -> &[f32] {
         &self.values[pass.row.tap(r) * self.kernel.1 + pass.column.tap(s)..]
     }

@@ -41,7 +41,7 @@ pub fn plane(pixels: usize, machine: Machine, operands: Operands) -> usize {
     pixels * operands.sample_words(block, machine) + GAP
 }
 
-/// The sums of all partial sums that a thread adds at a time.
+/// The number of sums that a thread adds up over all partial sums at a time.
 const ADDED: usize = 1024;
 
 /// The work items of a batch.

@@ -91,14 +91,14 @@ impl Axis {
         first as usize..past as usize
     }
 
-    /// The pixel under the first tap at output `index`; below 0 or past the last pixel, it is padding.
+    /// The pixel under the first tap at output `index`. A pixel below 0 or past the last one is padding.
     #[inline(always)]
     pub fn origin(&self, index: usize) -> isize {
         (index * self.stride) as isize - self.padding
     }
 
-    /// The pixels that all outputs see, with padding: from the first tap of the first output to the last tap of
-    /// the last output.
+    /// The range of pixels that the outputs read, with padding: from the first tap of the first output to the last
+    /// tap of the last output.
     pub fn span(&self) -> usize {
         self.outputs.saturating_sub(1) * self.stride + self.taps
     }

@@ -1,5 +1,5 @@
-//! Correlations by vector instructions: a kernel multiplies vectors of samples with single weights, for float32 values and
-//! for bf16 values in two forms ([`super::operands`]).
+//! Correlations with vector instructions: a kernel multiplies vectors of samples by single weights, for float32 values
+//! and for bf16 values in two forms ([`super::operands`]).
 
 use super::arithmetic::run;
 use super::correlation::{Products, Slab};
@@ -11,7 +11,7 @@ use crate::blocks::{Machine, Shared, parts};
 use crate::simd::const_dispatch;
 
 /// The maximum number of filters per block. 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16
-/// registers. With 32 registers there is room for 14; 12 are as fast, and more layers have even blocks of them.
+/// registers. 32 registers have room for 14 filters; 12 are as fast and divide the filters of more layers evenly.
 fn most_filters(machine: Machine) -> usize {
     if machine.registers >= 32 { 12 } else { 6 }
 }
@@ -29,7 +29,7 @@ impl Products for Operands {
         pass.row.taps * pass.column.taps * self.words(pass.channels) * pass.filters
     }
 
-    /// As `[R, S, words of C, F of a block]`, block by block.
+    /// Packs weights as `[R, S, words of C, F of a block]`, block by block.
     fn pack_weights(self, pass: &Pass, machine: Machine, weights: &LayerWeights, to: &mut [f32]) {
         let (filters, channels) = weights.distances(pass);
         let (values, step) =

@@ -21,7 +21,7 @@ pub enum Arithmetic {
     RoundedBf16,
     /// Pairs of bf16 values along k, with the instructions AVX512_BF16.
     PairedBf16,
-    /// The same pairs, with tiles of AMX.
+    /// Pairs of bf16 values along k, with AMX tiles.
     TiledBf16,
 }
 
@@ -36,7 +36,7 @@ impl Arithmetic {
         }
     }
 
-    /// The maximum number of words of a panel that is to stay in the L1 cache.
+    /// The maximum number of words along k of a panel that should stay in the L1 cache.
     pub fn most_words(self) -> usize {
         if self == Arithmetic::TiledBf16 { 11 * ROW_WORDS } else { MOST_WORDS }
     }
@@ -50,8 +50,8 @@ impl Arithmetic {
         }
     }
 
-    /// Cuts `words` into the fewest parts of at most `most` words. A kernel continues the sums of one part with
-    /// the next.
+    /// Cuts `words` into as few parts of at most `most` words as possible. A kernel continues the sums of one part in
+    /// the next part.
     pub fn word_parts(self, words: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
         let step = if self == Arithmetic::TiledBf16 { ROW_WORDS } else { 1 };
         let parts = words.div_ceil(most).max(1);
@@ -91,8 +91,8 @@ impl Arithmetic {
         Cut { most: width, width, even: false, order: Order::ByWord }
     }
 
-    /// The same for columns that are read anew for each panel of rows. With AMX, a panel is one tile wide, and so is
-    /// read in the order of addresses, as the processor fetches best.
+    /// The cut of the lines that fill vectors, for columns that are read again for each panel of rows. With AMX, a
+    /// panel is one tile wide, so it is read in address order, which the processor prefetches best.
     pub fn streamed_columns(self) -> Cut {
         let near = self.columns();
         if self == Arithmetic::TiledBf16 {
@@ -102,7 +102,7 @@ impl Arithmetic {
         }
     }
 
-    /// Runs `work`, in which all tiles have `rows` rows.
+    /// Runs `work` on tiles that all have `rows` rows.
     pub fn with_rows(self, rows: usize, work: impl FnOnce()) {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -114,7 +114,7 @@ impl Arithmetic {
     /// Computes a tile of `rows` rows and `vectors` vectors.
     ///
     /// # Safety
-    /// See [`Tile`]. This is an arithmetic of this machine. It runs inside [`Arithmetic::with_rows`].
+    /// See [`Tile`]. This machine must support this arithmetic, and the call must be inside [`Arithmetic::with_rows`].
     pub unsafe fn compute(self, tile: &Tile, rows: usize, vectors: usize) {
         match self {
             // SAFETY: guaranteed by the caller.

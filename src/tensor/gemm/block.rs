@@ -13,7 +13,8 @@ pub struct Product<'a> {
     pub arithmetic: Arithmetic,
     pub rows: Lines<'a>,
     pub columns: Lines<'a>,
-    /// Whether all columns of a block are multiplied with a panel of rows before the next panel, or the reverse.
+    /// Whether the outer loop runs over panels of rows and the inner loop over panels of columns; otherwise the
+    /// reverse.
     pub rows_outside: bool,
     pub beta: f32,
     pub c: Shared,
@@ -23,13 +24,13 @@ pub struct Product<'a> {
 /// A packed part of an operand.
 pub struct Packed<'a> {
     pub panels: Range<usize>,
-    /// Words of k.
+    /// The number of words along k.
     pub words: usize,
     pub values: &'a [u32],
 }
 
 impl Product<'_> {
-    /// All tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache, part by part.
+    /// Computes all tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache, part by part.
     ///
     /// # Safety
     /// No other code accesses these sums.
@@ -58,7 +59,7 @@ impl Product<'_> {
         }
     }
 
-    /// The same for a new `c`, each panel of rows in `strip` and then in `c`.
+    /// Computes all tiles for a new `c`. Each panel of rows is computed in `strip` and then written to `c`.
     ///
     /// # Safety
     /// See [`Product::tiles`].
@@ -81,7 +82,7 @@ impl Product<'_> {
                     }
                     let (c, _) = self.place([row, columns.panels.start]);
                     let used = self.columns.count(&columns.panels);
-                    // SAFETY: rows of `c`, guaranteed by the caller; machines with AMX have AVX-512.
+                    // SAFETY: the caller guarantees these rows of `c`; machines with AMX have AVX-512.
                     unsafe { strip::write(strip, stride, [count, used], c, self.strides[0]) };
                 }
             });
@@ -93,11 +94,12 @@ impl Product<'_> {
         let rows = self.rows.cut.panel(self.rows.values.nrows(), row);
         let columns = self.columns.cut.panel(self.columns.values.nrows(), column);
         let place = rows.start as isize * self.strides[0] + columns.start as isize * self.strides[1];
-        // SAFETY: a row and a column of `c`.
+        // SAFETY: the row and the column are in `c`.
         (unsafe { self.c.at(0).offset(place) }, [rows, columns])
     }
 
-    /// Some words of the sums of a tile, which are at `c`, with their numbers and strides.
+    /// Adds the products of some words to the sums of a tile. The last argument is the address of the sums, their
+    /// numbers of rows and columns, and their strides.
     ///
     /// # Safety
     /// These sums exist, and no other code accesses them.

@@ -28,8 +28,8 @@ pub const WORTH_SHARING: usize = 1 << 21;
 /// The maximum number of words of a block, so that it stays in the L2 cache.
 pub const BLOCK_WORDS: usize = 96 * 1024;
 
-/// The maximum number of words of columns that are read anew for each panel of rows, so that they stay in the L2 cache
-/// beside a block of rows.
+/// The maximum number of words of columns that are read again for each panel of rows, so that they stay in the L2
+/// cache together with a block of rows.
 const STREAMED_WORDS: usize = 256 * 1024;
 
 /// The maximum number of lines of the outer operand that are packed together.
@@ -64,7 +64,7 @@ pub fn multiply(
     let b = Lines { values: b.reversed_axes(), scale: 1.0, padding: -0.0, cut: arithmetic.rows() };
     let (c, rows, columns) = if by_columns { (c.reversed_axes(), b, a) } else { (c, a, b) };
     let [row_count, column_count] = [&rows, &columns].map(|lines| lines.values.nrows());
-    // Row after row if possible, so that `c` is written in the order of addresses.
+    // Row after row if possible, so that `c` is written in address order.
     let packed_columns = column_count.saturating_mul(arithmetic.words(k).min(MOST_WORDS));
     let rows_outside = row_count <= column_count || packed_columns <= STREAMED_WORDS;
     let cut = if rows_outside { arithmetic.streamed_columns() } else { arithmetic.columns() };
@@ -138,8 +138,8 @@ impl Product<'_> {
     }
 }
 
-/// How many parts rows and columns are cut into, given the numbers of their panels and lines: as many parts as
-/// possible up to `threads`, and then those for which the fewest lines are packed.
+/// How many parts rows and columns are cut into, given the numbers of their panels and lines: the maximum number of
+/// parts up to `threads`, and among these cuts the one that packs the fewest lines.
 fn grid([rows, columns]: [usize; 2], lines: [usize; 2], threads: usize) -> [usize; 2] {
     let grids = (1..=threads.min(rows)).map(|row_parts| [row_parts, (threads / row_parts).min(columns)]);
     let packed = |[row_parts, column_parts]: [usize; 2]| column_parts * lines[0] + row_parts * lines[1];

@@ -1,10 +1,10 @@
-//! The micro-kernel in bf16 with tiles of AMX: 2 x 1 or 1 x 2 tiles of sums at a time. The rows of `a` are in two
-//! tiles, of which the second may have a row less. A product of tiles takes a time that grows with its rows.
+//! The bf16 micro-kernel with AMX tiles: 2 x 1 or 1 x 2 tiles of sums at a time. The rows of `a` are in two tiles; the
+//! second may have one row fewer. The time of a tile product grows with its number of rows.
 //!
-//! A product of tiles adds 32 values of k to each sum, as [`crate::bf16::add_products`] defines it.
+//! A tile product adds the products of 32 values of k to each sum, as [`crate::bf16::add_products`] defines it.
 //!
-//! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. On the machine that we measured, products take at
-//! times four times as long if eight tiles are in use, and twice as long if four are (docs/adr/0043).
+//! 2 x 2 tiles of sums would need fewer loads, but all eight tiles. On the machine that we measured, products sometimes
+//! take four times as long if eight tiles are in use, and twice as long if four tiles are (docs/adr/0043).
 
 use super::lines::ROW_WORDS;
 use super::tile::Tile;
@@ -12,10 +12,10 @@ use crate::blocks::prefetch_to_l2;
 use crate::simd::const_dispatch;
 use crate::tiles::{self, Amx, Layout};
 
-/// Sums of a row of a tile.
+/// The number of sums in a row of a tile.
 const LANES: usize = tiles::WORDS;
 
-/// Bytes of a word or a sum.
+/// The size of a word or a sum in bytes.
 const BYTES: usize = size_of::<u32>();
 
 /// Runs `work` with tiles for `rows` rows.
@@ -24,14 +24,14 @@ pub fn with_rows(rows: usize, work: impl FnOnce()) {
     let lower = (rows - upper).max(1);
     let [upper, lower, b] = [(upper, tiles::WORDS), (lower, tiles::WORDS), (tiles::ROWS, tiles::WORDS)];
     let amx = Amx::detect();
-    let amx = amx.unwrap_or_else(|| unreachable!("tiles are an arithmetic of machines with AMX"));
+    let amx = amx.unwrap_or_else(|| unreachable!("only machines with AMX use tiles"));
     Layout::new([upper, upper, upper, lower, lower, lower, b, b]).with(amx, work);
 }
 
 /// Computes a tile of `rows` rows and `vectors` vectors.
 ///
 /// # Safety
-/// See [`Tile`]. It runs inside [`with_rows`].
+/// See [`Tile`]. The call must be inside [`with_rows`].
 pub unsafe fn compute(tile: &Tile, rows: usize, vectors: usize) {
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -66,21 +66,21 @@ pub unsafe fn compute(tile: &Tile, rows: usize, vectors: usize) {
 /// See [`Tile`].
 unsafe fn scale(tile: &Tile, rows: usize, vectors: usize) {
     for row in 0..rows as isize {
-        // SAFETY: a row of `c`, which only the caller accesses.
+        // SAFETY: this is a row of `c`, which only the caller accesses.
         let row =
             unsafe { std::slice::from_raw_parts_mut(tile.c.offset(row * tile.row_stride), vectors * LANES) };
         row.iter_mut().for_each(|sum| *sum *= tile.beta);
     }
 }
 
-/// One tile of columns and R tiles of rows. The lower rows of `a` are loaded to tile A, which is that of the upper
-/// rows if they have the same shape.
+/// Computes one tile of columns and R tiles of rows. The lower rows of `a` are loaded to tile A, which is also the tile
+/// of the upper rows if both have the same shape.
 ///
 /// # Safety
 /// See [`compute`].
 unsafe fn column<const R: usize, const A: usize>(tile: &Tile, upper: usize, vector: usize) {
     let c = [0, upper].map(|row| sums(tile, row, vector));
-    // SAFETY: the caller guarantees R tiles of sums at `c`, and for each 16 words the rows of these tiles at `a` and
+    // SAFETY: the caller guarantees R tiles of sums at `c`, and for every 16 words the rows of these tiles at `a` and
     // 16 rows of the vector at `b`.
     unsafe {
         begin::<0>(tile, c[0]);
@@ -107,13 +107,13 @@ unsafe fn column<const R: usize, const A: usize>(tile: &Tile, upper: usize, vect
     }
 }
 
-/// One tile of rows, loaded to tile A, and V tiles of columns.
+/// Computes one tile of rows, loaded to tile A, and V tiles of columns.
 ///
 /// # Safety
 /// See [`compute`].
 unsafe fn row<const V: usize, const C: usize, const D: usize, const A: usize>(tile: &Tile, first: usize) {
     let c = [0, 1].map(|vector| sums(tile, first, vector));
-    // SAFETY: the caller guarantees V tiles of sums at `c`, and for each 16 words the rows of a tile at `a` and 16
+    // SAFETY: the caller guarantees V tiles of sums at `c`, and for every 16 words the rows of a tile at `a` and 16
     // rows of V vectors at `b`.
     unsafe {
         begin::<C>(tile, c[0]);
@@ -139,7 +139,7 @@ unsafe fn row<const V: usize, const C: usize, const D: usize, const A: usize>(ti
     }
 }
 
-/// Has the processor fetch a tile of `b` to the L2 cache. The address need not exist.
+/// Prefetches a tile of `b` to the L2 cache. The address may be invalid.
 #[inline(always)]
 fn fetch(b: *const u32, width: usize) {
     for row in 0..tiles::ROWS {
@@ -147,7 +147,7 @@ fn fetch(b: *const u32, width: usize) {
     }
 }
 
-/// The place of the sums of a vector, from `row` on.
+/// The address of the sums of a vector, from `row` on.
 fn sums(tile: &Tile, row: usize, vector: usize) -> *mut f32 {
     tile.c.wrapping_offset(row as isize * tile.row_stride).wrapping_add(vector * LANES)
 }

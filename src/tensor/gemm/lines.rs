@@ -2,7 +2,7 @@
 //!
 //! Both operands of a product are packed alike. Their *lines* run along k: the rows of `a`, or the columns of
 //! `b`. A *panel* is a few neighbouring lines, packed in the [`Order`] in which a kernel reads it; a word has 32
-//! bits and holds one value of k, or two in bf16. So a kernel reads both operands sequentially.
+//! bits and holds one value of k, or two in bf16. A kernel therefore reads both operands sequentially.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub struct Lines<'a> {
     pub values: ArrayView2<'a, f32>,
     /// Every value is multiplied by this first.
     pub scale: f32,
-    /// Takes the place of the values after the last, up to the last word.
+    /// The value that fills the last word after the end of a line.
     pub padding: f32,
     /// The cut.
     pub cut: Cut,
@@ -53,13 +53,13 @@ pub struct Cut {
 /// The order of the words in a panel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Order {
-    /// `[words, width]`: those of one k are neighbours.
+    /// `[words, width]`: the words of one k are neighbours.
     ByWord,
-    /// `[words / 16, width, 16]`: 16 words of a line are neighbours, a row of a tile.
+    /// `[words / 16, width, 16]`: 16 words of a line are neighbours and form a row of a tile.
     ByLine,
 }
 
-/// Words of a line that are neighbours in a panel by line.
+/// The number of words of a line that are neighbours with [`Order::ByLine`].
 pub const ROW_WORDS: usize = 16;
 
 impl Cut {
@@ -77,7 +77,7 @@ impl Cut {
         }
     }
 
-    /// Cuts `panels`, of `lines` in total, where their size changes. The second part may be empty.
+    /// Cuts `panels` of `lines` lines in total at the panel where their size changes. The second part may be empty.
     pub fn by_size(self, lines: usize, panels: Range<usize>) -> [Range<usize>; 2] {
         let size = |panel| self.panel(lines, panel).len();
         let changes = |panel: &usize| size(*panel) != size(panels.start);
@@ -85,7 +85,7 @@ impl Cut {
         [panels.start..middle, middle..panels.end]
     }
 
-    /// The place of a word in its panel.
+    /// The position of a word in its panel.
     pub fn place(self, word: usize, line: usize) -> usize {
         match self.order {
             Order::ByWord => word * self.width + line,

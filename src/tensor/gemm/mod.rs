@@ -1,12 +1,12 @@
 //! General matrix products on views of row-major slices.
 //!
 //! - `own`: this program's products, and [`Gemm`], which has buffers of its own
-//! - `blocked`, `block`: their blocks and threads, and the tiles of a block
+//! - `blocked`, `block`: blocks and threads of these products, and the tiles of a block
 //! - `arithmetic`: float32 or bf16, and which micro-kernel computes it
 //! - `lines`, `format`: operands as lines in panels, and the words of panels
 //! - `pack`, `pack_portable`, `pack_avx512`: operands in the order in which micro-kernels read them
 //! - `tile`, `kernel`, `kernel_bf16`, `kernel_amx`: the sums that stay in registers
-//! - `strip`: rows of `c` that are written past the caches
+//! - `strip`: rows of `c` that are written with non-temporal stores, which bypass the caches
 //! - `workspace`: buffers for packed operands and strips
 //! - `panels`: products of a few rows with a matrix that is packed once
 //! - `blas`, `share`: BLAS, and its products split over threads, for machines without vectors

@@ -24,7 +24,7 @@ pub trait Multiply: Sync {
 #[cfg(test)]
 pub fn all() -> impl Iterator<Item = (&'static str, &'static dyn Multiply)> {
     let paired: (&str, &dyn Multiply) = ("pairs of bf16", &Blocked(Arithmetic::PairedBf16));
-    let tiled: (&str, &dyn Multiply) = ("tiles of bf16", &Blocked(Arithmetic::TiledBf16));
+    let tiled: (&str, &dyn Multiply) = ("bf16 tiles", &Blocked(Arithmetic::TiledBf16));
     let everywhere: [(&str, &dyn Multiply); 4] = [
         ("blas", &super::blas::Sgemm),
         ("reference", &super::reference::Reference),

@@ -16,8 +16,8 @@ use super::pack_portable::Packing;
 use crate::blocks::Shared;
 use crate::threads::for_each;
 
-/// Packs `panels` of `lines`, and of each the words `words`, to `to`. Words of a panel that belong to no line
-/// are undefined numbers.
+/// Packs the words `words` of each of the `panels` of `lines` to `to`. Words of a panel that belong to no line have
+/// unspecified values.
 pub fn pack(
     arithmetic: Arithmetic,
     lines: &Lines<'_>,

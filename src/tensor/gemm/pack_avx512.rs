@@ -18,7 +18,7 @@ const LANES: usize = 16;
 ///
 /// # Safety
 /// The machine has the instructions AVX-512 F and BW, and AVX512_BF16 for pairs; panels and words exist; and
-/// `to` has room for them, with a width that is a multiple of 16.
+/// `to` has room for these words, and the width is a multiple of 16.
 pub unsafe fn pack<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: Range<usize>, to: &mut [u32]) {
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -87,14 +87,14 @@ unsafe fn in_order<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: R
     }
 }
 
-/// Stores a square in the order of its panel, from this word and line on. Words after the last are left out.
+/// Stores a square in the order of its panel, from this word and line on. Words after the last one are skipped.
 #[inline(always)]
 unsafe fn store(square: Square, cut: Cut, [word, line]: [usize; 2], panel: &mut [u32]) {
     let (stride, rows) = match cut.order {
         Order::ByWord => (cut.width, panel.len() / cut.width - word),
         Order::ByLine => (LANES, LANES),
     };
-    // SAFETY: the panel has a place for these rows.
+    // SAFETY: the panel has room for these rows.
     unsafe {
         let to = panel.as_mut_ptr().add(cut.place(word, line));
         for (row, values) in square.into_iter().enumerate() {
@@ -108,8 +108,8 @@ unsafe fn store(square: Square, cut: Cut, [word, line]: [usize; 2], panel: &mut 
 /// 16 lines and 16 words.
 type Square = [__m512i; LANES];
 
-/// The words from `word` on of the lines from `line` on, a vector per line. The values of k from `end` on are
-/// padding. A line after the last is a copy of the last, which nothing reads.
+/// The words from `word` on of the lines from `line` on, one vector per line. The values of k from `end` on are
+/// padding. Lines after the last one are copies of it that are never read.
 #[inline(always)]
 unsafe fn by_line<F: Vectors>(lines: &Lines<'_>, line: usize, word: usize, end: usize) -> Square {
     let (last, stride) = (lines.values.nrows() - 1, lines.values.strides()[0]);
@@ -130,7 +130,7 @@ unsafe fn by_line<F: Vectors>(lines: &Lines<'_>, line: usize, word: usize, end: 
     }
 }
 
-/// The same, a vector per word.
+/// The words from `word` on of the lines from `line` on, one vector per word.
 #[inline(always)]
 unsafe fn by_word<F: Vectors>(lines: &Lines<'_>, line: usize, word: usize, end: usize) -> Square {
     // SAFETY: guaranteed by the caller.
@@ -146,7 +146,7 @@ unsafe fn by_word<F: Vectors>(lines: &Lines<'_>, line: usize, word: usize, end: 
     }
 }
 
-/// The values at `k` of the lines from `line` on; padding from `end` on.
+/// The values at `k` of the lines from `line` on; padding if `k` is `end` or more.
 #[inline(always)]
 unsafe fn at_k<F: Format>(lines: &Lines<'_>, line: usize, k: usize, end: usize) -> __m512 {
     let (count, stride) = (lines.values.nrows(), lines.values.strides()[1]);
@@ -156,13 +156,13 @@ unsafe fn at_k<F: Format>(lines: &Lines<'_>, line: usize, k: usize, end: usize) 
             return _mm512_set1_ps(lines.padding);
         }
         let from = lines.values.as_ptr().offset(k as isize * stride).add(line);
-        // The same lines of the next square: rows are too far apart for the processor to fetch them by itself.
+        // Prefetch the same lines of the next square: rows are too far apart for the hardware prefetcher.
         _mm_prefetch::<_MM_HINT_T0>(from.wrapping_offset((LANES * F::DEPTH) as isize * stride).cast());
         load(lines, from, count - line)
     }
 }
 
-/// Up to 16 of `count` values, scaled, and then padding.
+/// Up to 16 of `count` values, scaled and followed by padding.
 #[inline(always)]
 unsafe fn load(lines: &Lines<'_>, from: *const f32, count: usize) -> __m512 {
     // SAFETY: only existing values are read.

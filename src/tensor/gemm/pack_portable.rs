@@ -135,7 +135,7 @@ impl Packing<'_, '_> {
         to.map(|value| scale * value)
     }
 
-    /// From any order to any order.
+    /// Packs from any order to any order.
     #[inline(always)]
     fn scattered<F: Format>(&self, to: &mut [u32]) {
         let (cut, (count, k), scale) = (self.lines.cut, self.lines.values.dim(), self.lines.scale);

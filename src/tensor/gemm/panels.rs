@@ -4,8 +4,8 @@
 //! Here the matrix is packed once, and each product packs only its rows. Where BLAS does
 //! not compute, the bits are those of [`super::gemm`].
 //!
-//! A matrix that exceeds the L2 cache is read anew for each product. Every other product reads it from its last
-//! panel to its first, and so begins with the panels that the one before left in the cache.
+//! A matrix that exceeds the L2 cache is read again for each product. Every second product reads it from its last
+//! panel to its first, and so begins with the panels that the previous product left in the cache.
 
 use std::ops::Range;
 
@@ -23,14 +23,14 @@ use crate::blocks::{Line, Shared, room};
 use crate::buffers::{Buffers, elements};
 use crate::threads::{for_each, threads};
 
-/// The maximum number of words of k before the next panels: so many words of a panel of the matrix stay in the L1
-/// cache.
+/// The maximum number of words along k before the kernel moves to the next panels: this part of a panel of the matrix
+/// stays in the L1 cache.
 const MOST_WORDS: usize = 256;
 
-/// The same with AMX, where the only panel of rows stays.
+/// The same maximum with AMX, where the only panel of rows stays in the L1 cache.
 const MOST_TILED_WORDS: usize = 352;
 
-/// The words of a matrix that stay in the L2 cache from one product to the next.
+/// The maximum number of words of a matrix that stays in the L2 cache from one product to the next.
 const KEPT_WORDS: usize = 256 * 1024;
 
 /// A matrix `[k, n]`, packed.
@@ -114,7 +114,7 @@ impl Panels {
         });
     }
 
-    /// Some words of the sums in some rows of `c` and the columns of a panel.
+    /// Adds the products of some words to the sums in some rows of `c` and the columns of a panel.
     fn panel(&self, panel: usize, own_rows: Range<usize>, m: usize, own: Range<usize>, beta: f32, c: Shared) {
         let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.streamed_columns());
         let words = self.arithmetic.words(self.k);
@@ -136,11 +136,11 @@ impl Panels {
                 a_stays: own_rows.len() == 1,
                 next_b: exceeds.then_some(next_b),
                 beta: if own.start == 0 { beta } else { 1.0 },
-                // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
+                // SAFETY: the row and the column are in `c`, whose length is asserted in `multiply`.
                 c: unsafe { c.at(lines.start * self.n + panel.start) },
                 row_stride: self.n as isize,
             };
-            // SAFETY: both operands have these words, and no other task has these columns of `c`.
+            // SAFETY: both operands have these words, and no other task accesses these columns of `c`.
             unsafe { tile.compute(self.arithmetic, lines.len(), panel.len(), 1) };
         }
     }

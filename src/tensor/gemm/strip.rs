@@ -1,33 +1,33 @@
-//! Rows of `c` that are computed in a buffer and then written at once.
+//! Rows of `c` that are computed in a buffer and then written as entire rows.
 //!
 //! A kernel writes tiles of a few short rows. If `c` exceeds the caches, the processor reads each of these cache lines
-//! from memory before it is written, and waits for it: with tiles of AMX, this took more than half the time of the
-//! gradient of a large weight. Here entire rows are written, past the caches.
+//! from memory before it writes the line, and waits for the read. With AMX tiles, this took more than half the time of
+//! the gradient of a large weight. This module writes entire rows with non-temporal stores, which bypass the caches.
 
 use super::arithmetic::{Arithmetic, MOST_ROWS};
 
-/// Values in a cache line.
+/// The number of values in a cache line.
 const LINE: usize = 16;
 
-/// The minimum number of elements of a `c` that is worth it: such a one fills the L2 cache.
+/// The minimum number of elements of a `c` for which strips pay off: it fills the L2 cache.
 const LEAST: usize = 512 * 1024;
 
 /// The maximum number of columns of a strip, so that it stays in the L2 cache.
 pub const MOST_COLUMNS: usize = 1024;
 
-/// The length of a strip of `columns` columns of a new `c` `[m, n]`; 0 if `c` is written in place.
+/// The length of a strip of `columns` columns of a new `c` `[m, n]`; 0 if sums are computed directly in `c`.
 pub fn length(arithmetic: Arithmetic, [m, n]: [usize; 2], columns: usize) -> usize {
     let is_large = m.saturating_mul(n) >= LEAST && columns <= MOST_COLUMNS;
     if is_large && arithmetic.lanes() == LINE { MOST_ROWS * stride(columns) } else { 0 }
 }
 
-/// From one row of a strip to the next: a cache line more than needed, so that rows do not compete for the same
-/// places of the cache.
+/// The distance from one row of a strip to the next: one cache line more than needed, so that rows do not compete for
+/// the same cache sets.
 pub fn stride(columns: usize) -> usize {
     columns + LINE
 }
 
-/// Writes the first `rows` rows of a strip, of each the first `columns` values, to `c`, whose rows are `row_stride`
+/// Writes the first `columns` values of each of the first `rows` rows of a strip to `c`, whose rows are `row_stride`
 /// apart.
 ///
 /// # Safety
@@ -40,12 +40,12 @@ pub unsafe fn write(
     row_stride: isize,
 ) {
     for (row, values) in strip.chunks_exact(stride).take(rows).enumerate() {
-        // SAFETY: a row of `c`.
+        // SAFETY: this is a row of `c`.
         unsafe { write_row(&values[..columns], c.offset(row as isize * row_stride)) };
     }
-    // Whoever sees what this thread writes next also sees the rows.
+    // A thread that sees later writes of this thread must also see these rows.
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has it.
+    // SAFETY: every x86-64 processor has the instruction.
     unsafe {
         std::arch::x86_64::_mm_sfence()
     };
@@ -62,7 +62,7 @@ unsafe fn write_row(values: &[f32], c: *mut f32) {
     let head = c.align_offset(LINE * size_of::<f32>()).min(values.len());
     let (head, rest) = values.split_at(head);
     let (lines, tail) = rest.as_chunks::<LINE>();
-    // SAFETY: as many values are at `c`, and lines begin at the boundaries of cache lines.
+    // SAFETY: `c` has room for all values, and each line begins at a cache line boundary.
     unsafe {
         c.copy_from_nonoverlapping(head.as_ptr(), head.len());
         let mut to = c.add(head.len());

@@ -12,8 +12,8 @@ use super::{Gemm, matrix, matrix_mut};
 use crate::bf16::{Precision, add_products, has_amx_bf16, has_avx512_bf16, multiply_add, round, widen};
 use crate::{Buffers, set_threads, vector_instructions};
 
-/// The definition: each sum begins with `beta c` and adds one term after another, in the order of k; with AMX, 32
-/// terms after another.
+/// The definition: each sum starts with `beta c` and adds one term after another, in the order of k. With AMX, it adds
+/// one block of 32 terms after another.
 fn definition(
     arithmetic: Arithmetic,
     alpha: f32,
@@ -39,13 +39,13 @@ fn definition(
     }
 }
 
-/// One or two terms, of which the second is minus zero if it is missing.
+/// One or two terms; a missing second term is minus zero.
 fn pair(terms: &[(f32, f32)]) -> ([f32; 2], [f32; 2]) {
     let second = terms.get(1).unwrap_or(&(0.0, -0.0));
     ([terms[0].0, second.0], [terms[0].1, second.1])
 }
 
-/// All arithmetics of this machine whose sums are fused.
+/// All arithmetics of this machine that use fused multiply-adds.
 fn arithmetics() -> Vec<Arithmetic> {
     let mut all = vec![Arithmetic::RoundedBf16];
     if vector_instructions() != "none" {
@@ -108,7 +108,7 @@ proptest! {
     }
 }
 
-/// Large enough for strips, with rows that begin anywhere in a cache line; what surrounds them stays.
+/// Large enough for strips, with rows that begin anywhere in a cache line. Surrounding values do not change.
 #[test]
 fn strips_of_a_large_result_are_as_defined() {
     let [m, n, k] = [811, 649, 37];
@@ -175,8 +175,8 @@ fn what_is_not_finite_stays_so() {
     }
 }
 
-/// k is padded with products that are minus zero: they leave every sum as it is. With AMX, the total of a chain is
-/// zero here, which makes the sum zero; a total becomes minus zero if both chains underflow.
+/// k is padded with products that are minus zero, which do not change any sum. With AMX, the total of a chain is
+/// zero here, which makes the sum zero. A total becomes minus zero only if both chains underflow.
 #[test]
 fn a_minus_zero_survives() {
     for arithmetic in arithmetics() {

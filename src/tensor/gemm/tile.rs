@@ -5,8 +5,8 @@ use super::arithmetic::{Arithmetic, MOST_ROWS, VECTORS};
 /// A tile of M rows and V vectors, whose sums are continued over some words of a panel of each operand:
 /// `c = beta c`, and then `c += a b` in the order of k.
 ///
-/// There are `words` times `a_width` words at `a`, of which M lines are read; `words` times `b_width` at `b`, of
-/// which V vectors are read; and at `c` M rows of V vectors, which no other code accesses.
+/// `a` points to `words` times `a_width` words, of which M lines are read. `b` points to `words` times `b_width` words,
+/// of which V vectors are read. `c` points to M rows of V vectors, which no other code accesses.
 pub struct Tile {
     /// Words along k.
     pub words: usize,
@@ -20,10 +20,10 @@ pub struct Tile {
     pub b_width: usize,
     /// With 0 the old content of `c` is not read.
     pub beta: f32,
-    /// Whether the next tile has the same `a`, which stays in the L1 cache; otherwise it has the same `b`.
+    /// Whether the next tile uses the same `a`, which stays in the L1 cache; otherwise, it uses the same `b`.
     pub a_stays: bool,
-    /// From `b` to the next, in words, if a kernel is to fetch it from beyond the L2 cache: that of float32 values, and
-    /// that of AMX if `a` stays.
+    /// The distance in words from `b` to the next `b`, if the kernel should prefetch it because it is not in the L2
+    /// cache. The float32 kernel does this, and the AMX kernel if `a_stays`.
     pub next_b: Option<isize>,
     /// The first sum.
     pub c: *mut f32,
@@ -35,8 +35,8 @@ impl Tile {
     /// Computes `rows` x `columns` sums, of which those of one row are `column_stride` apart in `c`.
     ///
     /// # Safety
-    /// As above, with `rows` times `columns` sums at `c`. `arithmetic` is one of this machine, and this runs inside
-    /// [`Arithmetic::with_rows`].
+    /// As for [`Tile`], with `rows` times `columns` sums at `c`. This machine must support `arithmetic`, and the call
+    /// must be inside [`Arithmetic::with_rows`].
     pub unsafe fn compute(self, arithmetic: Arithmetic, rows: usize, columns: usize, column_stride: isize) {
         let lanes = arithmetic.lanes();
         let vectors = columns.div_ceil(lanes);

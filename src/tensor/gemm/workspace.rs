@@ -1,4 +1,4 @@
-//! Buffers for packed operands, and for strips of results.
+//! Buffers for packed operands and for strips of results.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -31,8 +31,8 @@ impl Workspace {
         Ok(Workspace { operands: Scratch::new(words, buffers)?, threads: threads() })
     }
 
-    /// Calls `work` with this thread's buffers for two operands and a strip of `c`, which have these lengths. A buffer
-    /// that is too short is enlarged.
+    /// Calls `work` with this thread's buffers for two operands and a strip of `c`, in these lengths. A buffer that is
+    /// too short is enlarged.
     pub fn with<R>(&self, lengths: [usize; 3], work: impl FnOnce([&mut [u32]; 2], &mut [f32]) -> R) -> R {
         self.operands.with(lengths.iter().sum(), |words| {
             let (operands, strip) = words.split_at_mut(lengths[0] + lengths[1]);
@@ -50,8 +50,9 @@ impl Workspace {
     }
 }
 
-/// Words of both operands of a thread, and of a strip, for a product `[m, n, k]`, with any number of threads: the
-/// maximum of both roles of the operands, since the order of `c` decides which lies along vectors.
+/// The number of words that a thread needs for both operands and a strip of a product `[m, n, k]`, with any number of
+/// threads. It is the maximum over both roles of the operands, since the order of `c` decides which operand lies along
+/// vectors.
 fn needed_words(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> usize {
     let words = arithmetic.words(k).min(MOST_WORDS);
     let cuts = [arithmetic.rows(), arithmetic.columns(), arithmetic.streamed_columns()];

@@ -8,7 +8,7 @@ use crate::PROGRAM;
 
 const LAST: &str = "checkpoints/step-0000000020.h5";
 const BF16: &str = "--set train.precision=bf16";
-/// Said of bf16 where no instructions make it faster.
+/// Printed for bf16 if no instructions make it faster.
 const SLOW: &str = "bf16 products by float32 arithmetic on rounded operands, no faster than float32";
 
 fn start_event(place: &Place, run: &str) -> Value {
@@ -59,8 +59,8 @@ fn an_unknown_precision_is_refused_with_the_nearest() {
     place.run("bench step --precision half").refused(2, &["--precision", "float32, bf16"]);
 }
 
-/// One process uses one instruction set, so each has its own run. AVX512_BF16 and AMX change nothing for float32. AVX512_BF16
-/// computes bf16 to the same bits as the portable code, because no sum of this network is below 2^-126.
+/// A process uses one instruction set, so each set has its own run. AVX512_BF16 and AMX do not change float32 results.
+/// In bf16, AVX512_BF16 gives the same bits as the portable code, because no sum of this network is below 2^-126.
 #[test]
 fn every_instruction_set_trains_the_same_network() {
     let place = Place::new(PROGRAM);
@@ -92,11 +92,7 @@ fn every_instruction_set_trains_the_same_network() {
             assert_eq!(without, with, "{precision}");
         }
         if let (Some(without), Some(with)) = (hash(Isa::Avx512), hash(Isa::AmxBf16)) {
-            assert_eq!(
-                without == with,
-                precision == "float32",
-                "{precision}: sums of AMX have another order"
-            );
+            assert_eq!(without == with, precision == "float32", "{precision}: AMX adds in a different order");
         }
     }
 }

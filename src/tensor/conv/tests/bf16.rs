@@ -1,5 +1,5 @@
-//! Convolutions with bf16 operands by vectors give the same bits as their portable version, as float32 convolutions of
-//! rounded operands, and as the definition, whichever algorithm and instructions compute them. For those by tiles, see
+//! bf16 convolutions with vectors give the same bits as their portable version, as float32 convolutions of rounded
+//! operands, and as the definition, whichever algorithm and instructions compute them. For convolutions with tiles, see
 //! `tiles`.
 
 #[cfg(target_arch = "x86_64")]
@@ -79,7 +79,7 @@ fn check_rounding(shape: Shape, columns: Option<&[usize]>, batch: usize, threads
     let inputs = Inputs::of(&problem);
     let (found, bias) = inputs.pass(&VECTORS, &problem, threads);
     let (portable, _) = inputs.pass(&PORTABLE, &problem, 1);
-    // The weight gradient of tiles has an order of its own, which its own tests compare with the definition.
+    // The weight gradient with tiles adds in its own order, which separate tests compare with the definition.
     let by_tiles = columns.is_none() && has_amx_bf16();
     let float32 = Problem { precision: Precision::Float32, ..problem };
     let (float32, _) = inputs.rounded().pass(&VECTORS, &float32, 1);

@@ -1,4 +1,5 @@
-//! How fast each direction of a convolution is in CPU time, next to multiply-adds on registers in the same rounds:
+//! Measures the speed of each direction of a convolution in CPU time, against multiply-adds on registers in the same
+//! rounds:
 //!
 //! ```text
 //! cargo test --release -p ternflock-tensor --lib speed_of_each_direction -- --ignored --nocapture
@@ -9,7 +10,7 @@ use pulp::{Simd, WithSimd};
 use super::*;
 use crate::simd::dispatch;
 
-/// (channels, filters, size, kernel, stride, padding): ConvNet's and ResNet-20's layers.
+/// (channels, filters, size, kernel, stride, padding) of the layers of ConvNet and ResNet-20.
 const LAYERS: [(usize, usize, usize, usize, usize, usize); 7] = [
     (3, 32, 32, 5, 1, 2),
     (32, 32, 16, 5, 1, 2),
@@ -40,7 +41,7 @@ impl WithSimd for Registers {
     }
 }
 
-/// The CPU time of this thread in seconds: others do not disturb it as much as they disturb the clock on the wall.
+/// The CPU time of this thread in seconds. Other processes disturb it less than they disturb wall-clock time.
 fn seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists, and there is space for its time.
@@ -76,7 +77,7 @@ fn speed_of_each_direction() {
             add(1, flops, time(|| direct.forward(BATCH, &x, &weight, None, &mut dy)));
             add(2, flops, time(|| direct.data_gradient(BATCH, &weight, &dy, &mut x)));
             add(3, flops, time(|| direct.weight_gradient(BATCH, &x, &dy, &mut weight, None)));
-            // Neither infinities nor denormal numbers.
+            // No infinities and no subnormal numbers.
             x.iter_mut().for_each(|x| *x = 1.0);
             dy.iter_mut().for_each(|dy| *dy = 1.0);
             weight.iter_mut().for_each(|weight| *weight = 1.0);

@@ -4,14 +4,14 @@ use crate::conv::avx512_bf16::Avx512Bf16;
 use crate::conv::pack_images::ImageRows;
 
 impl ImageRows<'_> {
-    /// Copies the rows, as pairs of channels, to `[rows, columns, words, V lanes]`, where columns are all those that
-    /// outputs see, and padding is zero.
+    /// Copies the rows, as pairs of channels, to `[rows, columns, words, V lanes]`. The columns are all columns that
+    /// the outputs read; padding is zero.
     pub fn pack_padded(&self, instructions: Avx512Bf16, words: usize, packed: &mut [f32]) {
         let pass = self.pass;
         let columns = pass.column.seen(0..pass.column.outputs);
         let pixel = words * self.width();
         let row = pass.column.span() * pixel;
-        // Where the first column begins in a packed row, and where the last one ends.
+        // The start of the first column and the end of the last column in a packed row.
         let first = (columns.start as isize - pass.column.origin(0)) as usize * pixel;
         let past = first + columns.len() * pixel;
         for row in packed.chunks_exact_mut(row) {

@@ -7,13 +7,14 @@ use super::weights::TILE;
 use crate::conv::correlation::Slab;
 use crate::tiles::{self, Amx, Layout, ROWS};
 
-/// One or two tiles of filters and all positions of a slab.
+/// Computes one or two tiles of filters for all positions of a slab.
 ///
 /// The right operands are tiles of up to 16 samples, the *columns*: two vectors of samples at one position, or one vector
-/// at two neighbouring positions. Two tiles of filters and two columns need four loads for four products, which are
-/// slower. Tiles 0 to 3 are the sums `[filters, columns]`, 4 and 5 the weights, 6 and 7 the images.
+/// at each of two neighbouring positions. Two tiles of filters and two columns need four loads for four products, and
+/// products take longer than loads. Tiles 0 to 3 are the sums `[filters, columns]`, 4 and 5 the weights, 6 and 7 the
+/// images.
 ///
-/// A tile has as many columns as there are samples, so that it is stored where it belongs, without a copy.
+/// The number of columns of a tile equals the number of samples, so a tile is stored directly to the output.
 pub struct TileKernel<'a> {
     slab: &'a Slab<'a>,
     steps: Steps,
@@ -21,7 +22,7 @@ pub struct TileKernel<'a> {
     packed: &'a [f32],
     /// `[filter tiles, R, steps, 16 filters, 16 words]`.
     weights: &'a [f32],
-    /// Filters of each tile, and the first of all.
+    /// The number of filters of each tile, and the first filter of all.
     filters: [usize; 2],
     first_filter: usize,
     /// Whether there are two tiles of filters.
@@ -31,7 +32,7 @@ pub struct TileKernel<'a> {
 }
 
 impl<'a> TileKernel<'a> {
-    /// For the filters of one or two tiles, with their weights.
+    /// Prepares the kernel for the filters of one or two tiles, with their weights.
     pub fn new(
         slab: &'a Slab<'a>,
         packed: &'a [f32],
@@ -69,7 +70,7 @@ impl<'a> TileKernel<'a> {
         let pixel = self.steps.words * vectors * lanes;
         for p in self.slab.outputs.clone() {
             let (taps, h) = pass.row.inside(p);
-            // The places of column `at` in the images and in the output.
+            // The positions of column `at` in the images and in the output.
             let from = |at: usize| at / vectors * pass.column.stride() * pixel + at % vectors * lanes;
             let to = |at: usize| {
                 let place = pass.row.place(p) * pass.column.places + pass.column.place(at / vectors);
@@ -87,7 +88,7 @@ impl<'a> TileKernel<'a> {
         }
     }
 
-    /// Computes `U` columns, which begin at `from` in packed row `first_row`, with the rows `taps` of the window.
+    /// Computes `U` columns, which begin at `from` in packed row `first_row`, over the rows `taps` of the window.
     #[inline(always)]
     fn columns<const F: usize, const U: usize>(
         &self,
@@ -115,7 +116,7 @@ impl<'a> TileKernel<'a> {
             for step in 0..steps.count {
                 let image = image.wrapping_add(steps.first(step) * width);
                 let tile = |column: usize| image.wrapping_add(from[column]).cast::<u32>();
-                // SAFETY: `run` has configured the tiles: a window row and the weights are there, as asserted.
+                // SAFETY: `run` has configured the tiles; a window row and the weights exist, as asserted.
                 unsafe {
                     tiles::load::<6>(tile(0), 4 * width);
                     tiles::load::<4>(weight.cast(), 4 * ROWS);
@@ -141,7 +142,7 @@ impl<'a> TileKernel<'a> {
     /// Sets the sums to the bias.
     #[inline(always)]
     fn begin<const F: usize, const U: usize>(&self) {
-        // SAFETY: `run` has configured the tiles, and each bias is a tile.
+        // SAFETY: `run` has configured the tiles, and each bias fills a tile.
         unsafe {
             if let Some(bias) = &self.bias {
                 let [first, second] = [0, 1].map(|tile| bias[tile].as_ptr().cast::<u32>());
@@ -169,8 +170,8 @@ impl<'a> TileKernel<'a> {
     fn end<const F: usize, const U: usize>(&self, to: [usize; U]) {
         let images = &self.slab.images;
         let map = images.pass.row.places * images.pass.column.places * images.batch;
-        // SAFETY: filters and places are those of the pass, a tile has as many rows as filters and as many columns as
-        // samples, and no other task has them.
+        // SAFETY: filters and places belong to the pass, a tile has one row per filter and one column per sample, and
+        // no other task accesses them.
         unsafe {
             let at = |filter: usize, column: usize| {
                 let filter = self.first_filter + filter * self.filters[0];

@@ -1,10 +1,10 @@
-//! Correlations of bf16 values by AMX tiles: a tile product adds the products of 16 filters with 16 samples, for up to 16
+//! Correlations of bf16 values with AMX tiles: a tile product multiplies 16 filters by 16 samples and adds up to 16
 //! pairs of values of a window row.
 //!
 //! Images are packed as `[rows, columns, words, V lanes]`, as for the vector kernels, but with all columns that any
-//! output sees: those of the padding are zero, and so is the second value of an odd channel's word. Then the window row
-//! of every output is a contiguous run of S words per pixel, and any 16 successive words of it are a tile for 16 samples.
-//! So nothing is copied for a position (no im2col).
+//! output reads. Padding columns are zero. If the number of channels is odd, the second value of the last word of a
+//! pixel is zero. The window row of every output is then a contiguous run of the words of S pixels, and any 16
+//! successive words of this run form a tile for 16 samples. No values are copied for a position (no im2col).
 //!
 //! - [`steps`]: how a window row is cut into tiles
 //! - `images`, `weights`: packing
@@ -27,7 +27,7 @@ use kernel::TileKernel;
 pub use steps::Steps;
 use weights::{filter_tile_words, pack_filter_tile};
 
-/// bf16 values in tiles. Vector instructions pack them.
+/// Products of bf16 values with tiles. Vector instructions pack the values.
 #[derive(Clone, Copy)]
 pub struct TileProducts {
     amx: Amx,
@@ -35,7 +35,7 @@ pub struct TileProducts {
 }
 
 impl TileProducts {
-    /// If values of `precision` can be multiplied in tiles.
+    /// The products, if tiles can multiply values of `precision`.
     pub fn of(precision: Precision) -> Option<TileProducts> {
         if precision != Precision::Bf16 {
             return None;
@@ -57,7 +57,7 @@ impl Products for TileProducts {
         pass.filters.div_ceil(ROWS) * filter_tile_words(pass)
     }
 
-    /// As `[R, steps, 16 filters, 16 words]`, filter tile by filter tile.
+    /// Packs weights as `[R, steps, 16 filters, 16 words]`, one filter tile after another.
     fn pack_weights(self, pass: &Pass, _: Machine, weights: &LayerWeights, to: &mut [f32]) {
         let words = filter_tile_words(pass);
         if words > 0 {

@@ -3,13 +3,13 @@
 use crate::conv::pass::Pass;
 use crate::tiles::WORDS;
 
-/// The tile products that add one row of the window: as few as possible, with the same number of words each.
+/// The tile products that add one row of the window: as few as possible, each with the same number of words.
 ///
-/// If the words of a row cannot be cut evenly, the last step begins before the end of the one before it, and the words
-/// that both have get a weight of zero in the last one. This is better than padding the row: it needs no room and no time.
+/// If the words of a row cannot be cut evenly, the last step begins before the end of the previous step. The words that
+/// belong to both have a weight of zero in the last step. Unlike padding the row, this takes no extra memory or time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Steps {
-    /// Words per pixel: pairs of channels.
+    /// Words per pixel; a word is a pair of channels.
     pub words: usize,
     /// Words per window row.
     pub run: usize,
@@ -20,7 +20,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Of the window rows of `pass`.
+    /// The steps for the window rows of `pass`.
     pub fn of(pass: &Pass) -> Steps {
         let words = pass.channels.div_ceil(2);
         let run = words * pass.column.taps;
@@ -34,7 +34,7 @@ impl Steps {
         (step * self.size).min(self.run - self.size)
     }
 
-    /// The words at the beginning of a step that the step before it has added.
+    /// The words at the beginning of a step that the previous step has added.
     pub fn added(&self, step: usize) -> usize {
         step * self.size - self.first(step)
     }

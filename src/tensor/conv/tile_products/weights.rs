@@ -8,15 +8,16 @@ use crate::conv::pack_weights::LayerWeights;
 use crate::conv::pass::Pass;
 use crate::tiles::{ROWS, WORDS};
 
-/// The words of a tile. Each row is a cache line.
+/// The number of words of a tile. Each row is a cache line.
 pub const TILE: usize = ROWS * WORDS;
 
-/// The packed words of all tiles of up to 16 filters.
+/// The number of packed words of all tiles of up to 16 filters.
 pub fn filter_tile_words(pass: &Pass) -> usize {
     pass.row.taps * Steps::of(pass).count * TILE
 }
 
-/// Packs `filters`, at most 16, as `[R, steps, 16 filters, 16 words]`. What tile products do not read is left as it is.
+/// Packs `filters`, at most 16, as `[R, steps, 16 filters, 16 words]`. Words that tile products do not read are left
+/// unchanged.
 pub fn pack_filter_tile(pass: &Pass, filters: Range<usize>, weights: &LayerWeights, to: &mut [f32]) {
     let steps = Steps::of(pass);
     let (filter, channel) = weights.distances(pass);
@@ -31,7 +32,7 @@ pub fn pack_filter_tile(pass: &Pass, filters: Range<usize>, weights: &LayerWeigh
                 }
                 let (s, c) = (word / steps.words, word % steps.words * 2);
                 let first = &weights.tap(pass, r, s)[filters.start * filter + c * channel..];
-                // The second value of the last word of an odd number of channels is zero.
+                // If the number of channels is odd, the second value of the last word is zero.
                 let second = first.get(channel..).filter(|_| c + 1 < pass.channels);
                 for (f, to) in rows.enumerate() {
                     let second = second.map_or(0, |second| u32::from(round(second[f * filter])));

@@ -2,11 +2,11 @@
 //!
 //! It is a product whose sum runs over positions and samples, in the work items of [`super::partial_sums`]:
 //!
-//! - [`vectors`]: lanes are samples, for float32 and for bf16 values
-//! - [`tiles`]: products of tiles of bf16 values, if the machine has AMX
+//! - [`vectors`]: lanes are samples, for float32 and bf16 values
+//! - [`tiles`]: tile products of bf16 values, if the machine has AMX
 //! - [`lanes`]: sums with several lanes in memory
 //!
-//! The gradient of the biases is no product: it is the sum of dy as it is.
+//! The gradient of the biases is not a product: it is the sum of the unrounded dy.
 
 mod lanes;
 #[cfg(target_arch = "x86_64")]
@@ -31,7 +31,7 @@ pub enum WeightGradient {
     Tiles(TileSums),
 }
 
-/// The proof that tiles can be used, if they should be: a single filter would leave most of a tile empty.
+/// The proof that tiles are available, if they are worth using: a single filter would leave most of a tile empty.
 #[cfg(target_arch = "x86_64")]
 fn amx(pass: &Pass, operands: Operands) -> Option<Amx> {
     if pass.filters > 1 && matches!(operands, Operands::Pairs(_)) { Amx::detect() } else { None }

@@ -1,10 +1,10 @@
-//! Convolutions by tiles give the same bits as the sums of the definition in the stated order.
+//! Convolutions with tiles give the same bits as the sums of the definition, added in the documented order.
 
 use super::*;
 use crate::bf16::add_products;
 use crate::conv::tile_products::TileProducts;
 
-/// `sum` plus one row of a window: (value, weight) of each position and of an even number of channels.
+/// Adds one row of a window to `sum`: (value, weight) for each position and an even number of channels.
 fn add_row(sum: f32, row: &[(f32, f32)]) -> f32 {
     let words: Vec<([f32; 2], [f32; 2])> =
         row.chunks_exact(2).map(|word| ([word[0].0, word[1].0], [word[0].1, word[1].1])).collect();
@@ -12,7 +12,7 @@ fn add_row(sum: f32, row: &[(f32, f32)]) -> f32 {
     let size = words.len().div_ceil(count.max(1));
     (0..count).fold(sum, |sum, step| {
         let first = (step * size).min(words.len() - size);
-        // Words that the step before has added have no weight.
+        // Words that the previous step has added have a weight of zero.
         let word = |at: usize| (words[at].0, if at < step * size { [0.0; 2] } else { words[at].1 });
         add_products(sum, (first..first + size).map(word))
     })
@@ -118,7 +118,7 @@ fn check_order(shape: Shape, batch: usize, threads: usize) {
 }
 
 proptest! {
-    // Every product is computed one by one, which takes long.
+    // The definition computes one product at a time, which is slow.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
@@ -126,7 +126,7 @@ proptest! {
         check_order(shape, batch, threads);
     }
 
-    /// Several tiles of filters, several steps per window row, which can overlap.
+    /// Several tiles of filters, and several steps per window row, which can overlap.
     #[test]
     fn the_same_with_many_channels_and_filters(
         [channels, filters] in [1usize..70, 1usize..70],
@@ -164,7 +164,7 @@ fn large_shapes_by_tiles() {
     }
 }
 
-/// Among them are outputs and pixels that see nothing but padding.
+/// Some outputs and pixels see only padding.
 #[test]
 fn all_small_shapes() {
     for (size, kernel, stride) in

@@ -1,29 +1,31 @@
-//! The sizes of what is packed for tiles, and the places of weights in tiles of sums.
+//! The sizes of packed operands, and the places of weights in tiles of sums.
 
 use super::TILE;
 use crate::blocks::most;
 use crate::conv::pass::Pass;
 use crate::tiles::{ROWS, WORDS};
 
-/// The fewest positions per work item, if the output has as many: for each of them, a kernel loads and stores its sums.
+/// The minimum number of positions per work item, if the output has enough: a kernel loads and stores its sums once per
+/// work item.
 const LEAST_POSITIONS: usize = 64;
 
 /// The sizes for one convolution.
 pub struct Geometry {
     /// The forward pass of one group.
     pub pass: Pass,
-    /// The lines of a packed row of pixels: `[W, C]`, with padding.
+    /// The number of lines of a packed row of pixels: `[W, C]`, with padding.
     pub row_lines: usize,
-    /// The tiles of taps in a row of the window: all (s, c), 16 lines each.
+    /// The number of tiles of taps in a row of the window: all (s, c), 16 lines per tile.
     row_tiles: usize,
-    /// The tiles of a pixel if its channels fill tiles, or 1.
+    /// The number of tiles of a pixel if its channels fill tiles exactly; otherwise 1.
     pixel_tiles: usize,
-    /// The maximum number of rows of outputs per work item.
+    /// The maximum number of output rows per work item.
     pub item_rows: usize,
 }
 
 impl Geometry {
-    /// For the forward pass `pass`, with work items of at most `bytes` packed bytes, or of the least number of positions.
+    /// Plans the forward pass `pass`, with work items of at most `bytes` packed bytes, or of the minimum number of
+    /// positions.
     pub fn new(pass: Pass, bytes: usize) -> Geometry {
         let row_lines = pass.column.span() * pass.channels;
         let row_tiles = (pass.column.taps * pass.channels).div_ceil(ROWS);
@@ -36,39 +38,39 @@ impl Geometry {
         geometry
     }
 
-    /// The rows of pixels under `rows` rows of outputs, with padding.
+    /// The number of pixel rows under `rows` output rows, with padding.
     pub fn pixel_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.pass.row.stride() + self.pass.row.taps
     }
 
-    /// The words of packed x for `rows` rows of outputs. The last tile of a row of the window may read lines after
-    /// the last one.
+    /// The number of words of packed x for `rows` output rows. The last tile of a row of the window may read past the
+    /// last line.
     pub fn image_words(&self, rows: usize) -> usize {
         (self.pixel_rows(rows) * self.row_lines + ROWS - 1) * WORDS
     }
 
-    /// The words of packed dy for `rows` rows of outputs.
+    /// The number of words of packed dy for `rows` output rows.
     pub fn slope_words(&self, rows: usize) -> usize {
         rows * self.pass.column.outputs * self.filter_tiles() * TILE
     }
 
-    /// The words of scratch space: x, dy, and the lanes of the sums of biases.
+    /// The number of words of scratch space: x, dy, and the lanes of the bias sums.
     pub fn scratch(&self) -> usize {
         let lanes = self.padded_filters() * WORDS;
         self.image_words(self.item_rows) + self.slope_words(self.item_rows) + lanes
     }
 
-    /// The tiles of filters.
+    /// The number of tiles of filters.
     pub fn filter_tiles(&self) -> usize {
         self.pass.filters.div_ceil(ROWS)
     }
 
-    /// The filters of all tiles.
+    /// The number of filters in all tiles, padding included.
     pub fn padded_filters(&self) -> usize {
         self.filter_tiles() * ROWS
     }
 
-    /// The tiles of taps.
+    /// The number of tiles of taps.
     pub fn tap_tiles(&self) -> usize {
         self.pass.row.taps * self.row_tiles
     }
@@ -96,7 +98,7 @@ impl Geometry {
         })
     }
 
-    /// The sums of all tiles.
+    /// The number of sums in all tiles.
     pub fn sums(&self) -> usize {
         self.filter_tiles() * self.tap_tiles() * TILE
     }

@@ -1,4 +1,4 @@
-//! Packs x for tiles: a line has the 32 samples of a block, as pairs of neighbours, at one pixel of one channel.
+//! Packs x for tiles: a line holds the 32 samples of a block, as pairs of neighbours, at one pixel of one channel.
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
@@ -16,7 +16,7 @@ pub struct Images<'a> {
     pub geometry: &'a Geometry,
     /// N.
     pub batch: usize,
-    /// `[C, H, W, N]`, and everything after it.
+    /// A slice that begins with `[C, H, W, N]`.
     pub images: &'a [f32],
 }
 
@@ -31,7 +31,7 @@ impl Images<'_> {
         }
     }
 
-    /// The packed columns that are in the image.
+    /// The packed columns that are inside the image.
     fn columns(&self) -> Range<usize> {
         let column = &self.geometry.pass.column;
         let first = (-column.origin(0)).max(0) as usize;
@@ -39,7 +39,7 @@ impl Images<'_> {
         first.min(past)..past
     }
 
-    /// Packs the pixels that the rows `outputs` see: `[rows, W, C, 16 pairs of samples]`, with padding.
+    /// Packs the pixels that the output rows `outputs` read: `[rows, W, C, 16 pairs of samples]`, with padding.
     pub fn pack(&self, _: Amx, block: Block, outputs: Range<usize>, packed: &mut [f32]) {
         let Geometry { pass: Pass { channels, row, column, .. }, row_lines, .. } = *self.geometry;
         let (origin, all) = (row.origin(outputs.start), self.geometry.pixel_rows(outputs.len()));
@@ -80,8 +80,8 @@ fn pack(lines: &Lines, images: &[f32], samples: usize, packed: &mut [f32]) {
         packed,
         #[inline(always)]
         |first, second, to| {
-            // SAFETY: as many values as the masks allow are in the images, and there is room for the words, as
-            // `each_pair` guarantees.
+            // SAFETY: the masks select only values inside the images, and there is room for the words, as `each_pair`
+            // guarantees.
             unsafe {
                 let first = _mm512_maskz_loadu_ps(masks[0], first);
                 let second = _mm512_maskz_loadu_ps(masks[1], second);

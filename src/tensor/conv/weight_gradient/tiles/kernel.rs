@@ -1,4 +1,4 @@
-//! The products of tiles of a work item.
+//! The tile products of a work item.
 
 use super::TILE;
 use super::geometry::Geometry;
@@ -8,18 +8,18 @@ use crate::simd::const_dispatch;
 use crate::tiles::{ROWS, WORDS};
 use crate::tiles::{load, multiply_add, store, zero};
 
-/// The most tiles of sums that stay in registers; one more has taps, and one has filters.
+/// The maximum number of tiles of sums that stay in registers; one more tile holds taps, and one holds filters.
 const MOST: usize = 6;
 const TAPS: usize = 6;
 const FILTERS: usize = 7;
 
-/// Bytes from one line to the next, in all tiles.
+/// The number of bytes from one line to the next, in all tiles.
 const LINE: usize = WORDS * size_of::<f32>();
 
 /// A packed work item.
 pub struct Products<'a> {
     pub geometry: &'a Geometry,
-    /// Rows of outputs.
+    /// The number of output rows.
     pub rows: usize,
     /// `[rows, W, C, WORDS]`: see [`super::images`].
     pub x: &'a [f32],
@@ -27,7 +27,7 @@ pub struct Products<'a> {
     pub dy: &'a [f32],
 }
 
-/// Evaluates an expression with each constant tile below a constant number of at most [`MOST`].
+/// Evaluates an expression for each tile number below a constant of at most [`MOST`]; each number is a constant.
 macro_rules! each_tile {
     ($tile:ident < $count:ident, $do:expr) => {
         each_tile!(@ $tile, $count, $do, 0, 1, 2, 3, 4, 5)
@@ -41,11 +41,11 @@ macro_rules! each_tile {
 }
 
 impl Products<'_> {
-    /// Adds the products to `sums` `[tiles of filters, tiles of taps, ROWS, WORDS]`, which the `first` work item
-    /// overwrites.
+    /// Adds the products to `sums` `[tiles of filters, tiles of taps, ROWS, WORDS]`. The `first` work item overwrites
+    /// the sums.
     ///
     /// # Safety
-    /// Inside [`crate::tiles::Layout::with`], with complete tiles.
+    /// Must run inside [`crate::tiles::Layout::with`], with full-size tiles.
     pub unsafe fn add(&self, first: bool, sums: &mut [f32]) {
         let geometry = self.geometry;
         assert!(self.x.len() >= geometry.image_words(self.rows));
@@ -55,7 +55,7 @@ impl Products<'_> {
             for filters in 0..geometry.filter_tiles() {
                 let sums =
                     &mut sums[(filters * geometry.tap_tiles() + taps.start) * TILE..][..taps.len() * TILE];
-                // SAFETY: the caller's, and the operands are complete.
+                // SAFETY: guaranteed by the caller, and the operands are complete.
                 const_dispatch!(K = taps.len(), in [1, 2, 3, 4, 5, 6]; unsafe {
                     self.add_tiles::<K>(taps.start, filters, first, sums)
                 });
@@ -63,7 +63,7 @@ impl Products<'_> {
         }
     }
 
-    /// Adds the products of K tiles of taps from `taps` on with a tile of filters.
+    /// Adds the products of K tiles of taps, starting at `taps`, and a tile of filters.
     ///
     /// # Safety
     /// As above.
@@ -88,7 +88,7 @@ impl Products<'_> {
                         load::<TAPS>(x.add(offsets[T]), LINE);
                         multiply_add::<T, TAPS, FILTERS>();
                     });
-                    // After the last position, neither is read.
+                    // After the last position, neither pointer is read.
                     x = x.wrapping_add(column.stride() * channels * WORDS);
                     dy = dy.wrapping_add(ROWS * WORDS);
                 }

@@ -1,22 +1,23 @@
-//! The gradient of the weights with tiles of AMX ([`crate::tiles`]).
+//! The gradient of the weights with AMX tiles ([`crate::tiles`]).
 //!
-//! One product of tiles multiplies 16 taps with 16 filters over 32 samples:
+//! One tile product multiplies 16 taps by 16 filters over 32 samples:
 //!
-//! - Taps: x is packed as `[rows, W, C, samples]`, so that all (s, c) of a row of the window are neighbouring lines, and
-//!   a tile is any 16 of them. So few channels fill tiles as well as many: 15 of 16 lines with 3 channels and 5 columns.
+//! - Taps: x is packed as `[rows, W, C, samples]`, so all (s, c) of a row of the window are neighbouring lines, and any
+//!   16 of these lines form a tile. A few channels fill tiles as well as many channels do: 3 channels and 5 columns
+//!   fill 15 of 16 lines.
 //! - Filters: dy is packed as `[positions, samples, filters]`, which transposes it.
 //!
-//! A kernel keeps the sums of up to six tiles of taps in registers, and all positions of a work item pass by.
+//! A kernel keeps the sums of up to six tiles of taps in registers while it loops over all positions of a work item.
 //!
-//! The order of the sums: a partial sum begins at 0 and adds its work items one after the other. Of each, it adds the
-//! positions row by row, at each of them the products of 32 samples by [`crate::bf16::add_products`], in which samples
-//! 2i and 2i + 1 are a pair. Pixels outside of the image and samples after the last are zeros. The partial sums are
-//! added in order. The work items are those of [`Geometry::item_rows`].
+//! The order of the sums: a partial sum starts at 0 and adds its work items one after another. For each work item, it
+//! adds the positions row by row. At each position, [`crate::bf16::add_products`] adds the products of 32 samples, in
+//! which samples 2i and 2i + 1 are a pair. Pixels outside the image and samples after the last one are zeros. The
+//! partial sums are added in order. [`Geometry::item_rows`] determines the work items.
 //!
 //! - `geometry`: the sizes of everything that is packed
-//! - `images`, `slopes`: pack x and dy
+//! - `images`, `slopes`: packing of x and dy
 //! - `kernel`: the products
-//! - `weights`: copies their sums
+//! - `weights`: copying of the sums
 
 mod geometry;
 mod images;
@@ -40,12 +41,13 @@ use kernel::Products;
 use slopes::Slopes;
 use weights::unpack;
 
-/// The words of a tile, and its sums.
+/// The number of words of a tile, and of its sums.
 const TILE: usize = ROWS * WORDS;
 
-/// The maximum size of the packed copies of a work item in bytes. They stay in the L2 cache with the sums and with the
-/// images from which they are packed: parts of these are fetched with the samples of one block and used by the next.
-/// Processors with AMX have 2 MB.
+/// The maximum size of the packed copies of a work item in bytes. The copies stay in the L2 cache together with the
+/// sums and the images from which they are packed: reading the samples of one block also fetches values of the next
+/// block.
+/// Processors with AMX have an L2 cache of 2 MB.
 const ITEM_BYTES: usize = 512 * 1024;
 
 /// The gradient of one convolution's weights, planned.
@@ -56,12 +58,12 @@ pub struct TileSums {
     groups: usize,
     /// The place of each weight of a filter: see [`Geometry::places`].
     places: Vec<usize>,
-    /// For each group the tiles of sums `[tiles of filters, tiles of taps, taps, filters]`, then the biases.
+    /// For each group, the tiles of sums `[tiles of filters, tiles of taps, taps, filters]`, then the biases.
     sums: PartialSums,
 }
 
 impl TileSums {
-    /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
+    /// Plans the gradient of a convolution whose forward pass in each of `groups` groups is `pass`.
     pub fn new(
         amx: Amx,
         pass: Pass,
@@ -86,7 +88,7 @@ impl TileSums {
         Ok(TileSums { amx, machine, geometry, groups, places, sums })
     }
 
-    /// Room a thread needs for the weight gradient of `pass`, in words.
+    /// The scratch space in words that a thread needs for the weight gradient of `pass`.
     pub fn scratch(pass: &Pass) -> usize {
         Geometry::new(pass.clone(), ITEM_BYTES).scratch()
     }
@@ -129,7 +131,7 @@ impl TileSums {
                         images.pack(amx, block, outputs.clone(), x);
                         slopes.pack(amx, block, outputs.clone(), bias.is_some().then_some(&mut *lanes), dy);
                         let products = Products { geometry, rows: outputs.len(), x, dy };
-                        // SAFETY: inside `with`, all of whose tiles are complete.
+                        // SAFETY: this runs inside `with`, and all tiles have the full size.
                         unsafe { products.add(item == own.start, sums) };
                     }
                 });

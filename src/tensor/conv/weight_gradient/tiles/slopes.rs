@@ -1,5 +1,5 @@
-//! Packs dy for tiles: at each position 16 pairs of neighbouring samples, of 16 filters each. It also adds the values
-//! as they are to the sums of the biases, because it reads them anyway.
+//! Packs dy for tiles: at each position, 16 pairs of neighbouring samples for each of 16 filters. It also adds the
+//! unrounded values to the bias sums, because it reads them anyway.
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
@@ -17,13 +17,13 @@ pub struct Slopes<'a> {
     pub geometry: &'a Geometry,
     /// N.
     pub batch: usize,
-    /// `[F, P, Q, N]`, and everything after it.
+    /// A slice that begins with `[F, P, Q, N]`.
     pub slopes: &'a [f32],
 }
 
 impl Slopes<'_> {
-    /// Packs the rows `outputs`: `[tiles of filters, positions, 16 pairs of samples, 16 filters]`. Filters after the
-    /// last are copies of it. Adds the samples to `lanes` `[padded filters, 16]`.
+    /// Packs the output rows `outputs`: `[tiles of filters, positions, 16 pairs of samples, 16 filters]`. Padding
+    /// filters are copies of the last filter. Adds the samples to `lanes` `[padded filters, 16]`.
     pub fn pack(
         &self,
         _: Amx,
@@ -56,10 +56,10 @@ impl Slopes<'_> {
     }
 }
 
-/// Packs as many positions as `packed` has tiles. With `LANES`, adds their samples to `lanes`.
+/// Packs one position per tile of `packed`. With `LANES`, adds the samples of these positions to `lanes`.
 ///
 /// # Safety
-/// `samples` values exist at each position of the lines `from`, `step` values from one position to the next.
+/// `samples` values exist at each position of the lines `from`, and positions are `step` values apart.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn pack<const LANES: bool>(
     from: [*const f32; ROWS],
@@ -74,22 +74,22 @@ unsafe fn pack<const LANES: bool>(
         let mut rows = [_mm512_setzero_si512(); ROWS];
         for (f, row) in rows.iter_mut().enumerate() {
             let at = from[f].wrapping_add(position * step);
-            // SAFETY: as many values as the masks allow exist.
+            // SAFETY: the masks select only existing values.
             let [first, second] = unsafe {
                 [_mm512_maskz_loadu_ps(masks[0], at), _mm512_maskz_loadu_ps(masks[1], at.wrapping_add(WORDS))]
             };
             if LANES {
                 let lanes = lanes[f].as_mut_ptr();
-                // SAFETY: 16 lanes.
+                // SAFETY: there are 16 lanes.
                 unsafe {
                     let sum = _mm512_add_ps(_mm512_loadu_ps(lanes), _mm512_add_ps(first, second));
                     _mm512_storeu_ps(lanes, sum);
                 }
             }
-            // SAFETY: vectors of the same size.
+            // SAFETY: the vectors have the same size.
             *row = unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) };
         }
-        // SAFETY: the instructions are there, and so is a tile.
+        // SAFETY: the processor has the instructions, and a tile exists.
         unsafe {
             for (pair, filters) in transpose(rows).into_iter().enumerate() {
                 _mm512_storeu_si512(packed.as_mut_ptr().add(pair * WORDS).cast(), filters);

@@ -1,4 +1,4 @@
-//! The sums have the stated order, bit by bit.
+//! The sums are added in the documented order, bit by bit.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::conv::tests::bf16::reals;
 use crate::conv::tests::shapes;
 use crate::threads::{set_threads, within};
 
-/// The gradient of the weights by its definition, one sum after the other, with work items of at most `rows` rows.
+/// The gradient of the weights by definition, one sum after another, with work items of at most `rows` rows.
 struct Definition<'a> {
     shape: Shape,
     batch: usize,
@@ -40,7 +40,7 @@ impl Definition<'_> {
         partial_sums.reduce(|sum, other| sum + other).unwrap()
     }
 
-    /// The values of x and dy, zeros outside.
+    /// The values of x and dy; zeros outside.
     fn factors(
         &self,
         f: usize,
@@ -70,7 +70,7 @@ fn parts_of(batch: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..batch.div_ceil(32)).map(|block| 32 * block..32 * block + 32)
 }
 
-/// Compares the gradients with their definition, and of any number of threads with each other.
+/// Compares the gradients with their definition, and the gradients of different numbers of threads with each other.
 fn check(shape: Shape, batch: usize, bytes: usize) {
     let Some(amx) = Amx::detect() else { return };
     let Shape { window, filters, groups } = shape;
@@ -80,7 +80,7 @@ fn check(shape: Shape, batch: usize, bytes: usize) {
         let buffers = &mut Buffers::allocating();
         let mut sums =
             TileSums::with_items_of(bytes, amx, shape.pass(), Machine::this(), groups, buffers).unwrap();
-        // What is left from other uses is not read.
+        // Values left over from earlier uses are not read.
         let scratch = Scratch::new(sums.geometry.scratch(), buffers).unwrap();
         (0..threads).for_each(|_| scratch.with(sums.geometry.scratch(), |scratch| scratch.fill(f32::NAN)));
         let (mut weight, mut bias) =
@@ -118,7 +118,7 @@ fn check(shape: Shape, batch: usize, bytes: usize) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Work items of one row, of some, and of all.
+    /// Work items of one row, of several rows, and of all rows.
     #[test]
     fn sums_have_the_stated_order(shape in shapes(), batch in 1usize..71, bytes in 0usize..200_000) {
         check(shape, batch, bytes);

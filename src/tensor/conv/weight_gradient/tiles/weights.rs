@@ -1,4 +1,4 @@
-//! Copies the sums of tiles to the gradient of the weights: 16 weights of 16 filters at a time, which are transposed in
+//! Copies the sums of tiles to the gradient of the weights: 16 weights of 16 filters at a time, transposed in
 //! registers.
 
 use std::arch::x86_64::*;
@@ -9,7 +9,7 @@ use crate::tiles::{Amx, ROWS, WORDS};
 use crate::transpose_avx512::transpose;
 
 /// Copies the sums of a group, `[tiles of filters, lines of taps, filters]` with `tap_tiles` tiles of taps, to `weight`
-/// `[F, places]`; weight k of a filter is in the line `places[k]`.
+/// `[F, places]`. Weight k of a filter is in line `places[k]`.
 pub fn unpack(_: Amx, places: &[usize], tap_tiles: usize, sums: &[f32], weight: &mut [f32]) {
     assert!(places.iter().all(|&line| line < tap_tiles * ROWS));
     for_each_row(
@@ -25,14 +25,14 @@ pub fn unpack(_: Amx, places: &[usize], tap_tiles: usize, sums: &[f32], weight: 
 #[target_feature(enable = "avx512f")]
 fn unpack_filters(places: &[usize], sums: &[[f32; WORDS]], weight: &mut [f32]) {
     for (square, lines) in places.chunks(ROWS).enumerate() {
-        // After the last weight, copies of it are not stored.
+        // Copies of the last weight fill the vector and are not stored.
         let rows: [_; ROWS] = std::array::from_fn(|i| &sums[lines[i.min(lines.len() - 1)]]);
-        // SAFETY: a line has as many values as a vector, and the instructions are there.
+        // SAFETY: a line has one value per lane of a vector, and the processor has the instructions.
         let columns = unsafe { transpose(rows.map(|line| _mm512_loadu_si512(line.as_ptr().cast()))) };
         let mask = ((1u32 << lines.len()) - 1) as __mmask16;
         for (weight, values) in weight.chunks_exact_mut(places.len()).zip(columns) {
             let to = weight[square * ROWS..][..lines.len()].as_mut_ptr();
-            // SAFETY: the mask allows as many values as there are.
+            // SAFETY: the mask selects only existing values.
             unsafe { _mm512_mask_storeu_epi32(to.cast(), mask, values) };
         }
     }

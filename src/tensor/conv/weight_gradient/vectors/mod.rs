@@ -1,12 +1,11 @@
 //! The gradient of the weights with vectors of samples.
 //!
 //! For F filters and K of the (c, r, s), a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds
-//! the lanes of each at the very end. In between, the sums are stored in memory, with `lanes` values per
-//! weight.
+//! the lanes of each vector at the very end. Between work items, the sums are stored in memory, with `lanes` values
+//! per weight.
 //!
-//! dy and x of a work item are packed channel by channel. As bf16 values, samples n and n + 16 of
-//! a block of 32 are a pair, so that each lane adds the same products in the same order as with float32 vectors of 16
-//! lanes.
+//! dy and x of a work item are packed channel by channel. In bf16, samples n and n + 16 of a block of 32 are a pair,
+//! so each lane adds the same products in the same order as with float32 vectors of 16 lanes.
 
 mod kernel;
 mod partial_sum;
@@ -37,9 +36,9 @@ pub struct LaneSums {
     groups: usize,
     /// Whether tiles hold neighbouring taps instead of channels.
     along_taps: bool,
-    /// By K, from 1 on.
+    /// One entry per K, from 1 on.
     tiles: [Vec<Taps>; 3],
-    /// For each group the weights, then the biases.
+    /// For each group, the weights, then the biases.
     sums: PartialSums,
 }
 
@@ -65,8 +64,8 @@ fn planes(pass: &Pass, machine: Machine, operands: Operands) -> (usize, usize) {
     (x, plane(rows * pass.column.outputs, machine, operands))
 }
 
-/// The tiles of `count` neighbouring taps of a row, or of `count` channels at a tap: at each place the taps of a row, or the
-/// channels, are cut into even parts of at most 3.
+/// The tiles of `count` neighbouring taps of a row, or of `count` channels at a tap. At each place, the taps of a row
+/// or the channels are cut into even parts of at most 3.
 fn tiles(pass: &Pass, along_taps: bool, count: usize) -> impl ExactSizeIterator<Item = Taps> + use<> {
     let Pass { channels, row: Axis { taps: rows, .. }, column: Axis { taps: columns, .. }, .. } = *pass;
     let cut = if along_taps { columns } else { channels };
@@ -86,7 +85,7 @@ fn tiles(pass: &Pass, along_taps: bool, count: usize) -> impl ExactSizeIterator<
 }
 
 impl LaneSums {
-    /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
+    /// Plans the gradient of a convolution whose forward pass in each of `groups` groups is `pass`.
     pub fn new(
         pass: Pass,
         machine: Machine,
@@ -95,7 +94,7 @@ impl LaneSums {
         buffers: &mut Buffers,
     ) -> Result<LaneSums, String> {
         let Pass { channels, column, .. } = pass;
-        // Neighbouring taps see the same positions only if none of them sees padding: not at the first output, nor at the last.
+        // Neighbouring taps see the same positions only if no tap sees padding at the first or the last output.
         let inside = |q: usize| column.inside(q).0 == (0..column.taps);
         let along_taps = channels < 3 && inside(0) && inside(column.outputs - 1);
         let mut tiles = |count| buffers.list(tiles(&pass, along_taps, count));
@@ -104,7 +103,7 @@ impl LaneSums {
         Ok(LaneSums { pass, machine, operands, groups, along_taps, tiles, sums })
     }
 
-    /// Room a thread needs for the weight gradient of `pass`, in words.
+    /// The scratch space in words that a thread needs for the weight gradient of `pass`.
     pub fn scratch(pass: &Pass, machine: Machine, operands: Operands) -> usize {
         let (x, dy) = planes(pass, machine, operands);
         let lanes = machine.lanes * (pass.weight_elements() + pass.filters);
