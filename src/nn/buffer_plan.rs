@@ -9,6 +9,7 @@
 use std::ops::RangeInclusive;
 
 use super::graph::Graph;
+use super::layer::BackwardReads;
 
 /// A buffer that several outputs and gradients share.
 #[derive(Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub struct BufferPlan {
     /// For a source that several layers read: the buffer of the gradient from one of them, until it is added to
     /// the gradients from the others.
     pub summands: Vec<Option<usize>>,
+    /// The values that the backward pass of each layer reads.
+    pub reads: Vec<BackwardReads>,
     /// The last layer that reads each source; `None` for the network's output.
     pub last_reader: Vec<Option<usize>>,
 }
@@ -41,7 +44,9 @@ impl BufferPlan {
         let layers = graph.layers().len();
         let readers = readers(graph);
         let backward = |layer: usize| 2 * layers - layer;
-        let is_kept = kept(graph, &readers);
+        let reads: Vec<_> =
+            graph.layers().iter().map(|node| node.layer.describe().backward_reads()).collect();
+        let is_kept = kept(&reads, &readers);
         let mut needed = Vec::new();
         for (source, readers) in readers.iter().enumerate() {
             let elements = graph.shape(source).elements();
@@ -68,6 +73,7 @@ impl BufferPlan {
             outputs: none(),
             gradients: none(),
             summands: none(),
+            reads,
             last_reader,
         };
         plan.assign(needed);
@@ -122,13 +128,11 @@ struct Need {
 
 /// Whether the output of each source needs its own buffer. This is the case for the network's input and
 /// output, which the caller reads and writes, and for outputs that a backward pass reads.
-fn kept(graph: &Graph, readers: &[Vec<usize>]) -> Vec<bool> {
-    let reads = |layer: usize| graph.layers()[layer].layer.describe().backward_reads();
+fn kept(reads: &[BackwardReads], readers: &[Vec<usize>]) -> Vec<bool> {
     let mut kept: Vec<bool> =
-        readers.iter().map(|readers| readers.iter().any(|&layer| reads(layer).inputs)).collect();
-    let layers = graph.layers().len();
-    (0..layers).for_each(|layer| kept[layer + 1] |= reads(layer).output);
-    (kept[0], kept[layers]) = (true, true);
+        readers.iter().map(|readers| readers.iter().any(|&layer| reads[layer].inputs)).collect();
+    reads.iter().zip(&mut kept[1..]).for_each(|(reads, kept)| *kept |= reads.output);
+    (kept[0], kept[reads.len()]) = (true, true);
     kept
 }
 

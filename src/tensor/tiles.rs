@@ -54,15 +54,35 @@ impl Layout {
         layout
     }
 
-    /// Runs `kernel` with this layout on this thread. All tiles start as zeros. A kernel must not call
-    /// `with` itself.
+    /// Runs `kernel` with this layout on this thread. All tiles start as zeros.
+    ///
+    /// # Panics
+    /// In a debug build, if a kernel calls `with` itself: the end of the inner kernel would release the tiles.
     pub fn with<R>(&self, _: Amx, kernel: impl FnOnce() -> R) -> R {
+        #[cfg(debug_assertions)]
+        assert!(!CONFIGURED.replace(true), "tiles are configured already");
         // SAFETY: tiles are allowed, and the layout is valid.
         unsafe { asm!("ldtilecfg [{}]", in(reg) self, options(nostack, preserves_flags, readonly)) };
-        let result = kernel();
-        // SAFETY: tiles are allowed.
+        let _release = Release;
+        kernel()
+    }
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    /// Whether this thread is inside [`Layout::with`].
+    static CONFIGURED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Releases the tiles of this thread, even after a panic.
+struct Release;
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // SAFETY: only `Layout::with` makes one, where tiles are allowed.
         unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
-        result
+        #[cfg(debug_assertions)]
+        CONFIGURED.set(false);
     }
 }
 

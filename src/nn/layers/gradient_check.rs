@@ -19,7 +19,8 @@ mod smooth;
 use serde_json::{Value, json};
 
 use crate::layer::{
-    Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Place, Tensors, TensorsMut,
+    Backward, BackwardReads, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Place,
+    Tensors, TensorsMut,
 };
 use crate::{Execution, LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
@@ -28,6 +29,7 @@ use ternflock_tensor::Buffers;
 /// A layer with what it reads, for checks of its gradients.
 pub(super) struct Check {
     layer: Box<dyn Layer>,
+    reads: BackwardReads,
     batch: usize,
     places: Vec<Place>,
     statistics_places: Vec<Place>,
@@ -69,9 +71,9 @@ pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<Place> {
 }
 
 /// The gradients of the input and of the parameters that `layer` computes from `dy`, after a forward pass on
-/// `x` that gave `y`; NaN for the input if its gradient is not `wanted`.
+/// `x` that gave `y`; NaN for the input if its gradient is not `wanted`. It cannot read values that are not in `reads`.
 pub(super) fn backward(
-    layer: &mut dyn Layer,
+    (layer, reads): (&mut dyn Layer, BackwardReads),
     batch: usize,
     parameters: Tensors,
     x: &[Vec<f32>; 1],
@@ -85,8 +87,8 @@ pub(super) fn backward(
         batch,
         parameters,
         gradients: TensorsMut { flat: &mut gradients, places: parameters.places, shared: &[] },
-        x: Inputs { buffers: x, sources: &[0], elements: &elements },
-        y,
+        x: Inputs { buffers: if reads.inputs { x } else { &[] }, sources: &[0], elements: &elements },
+        y: if reads.output { y } else { &[] },
         dy,
         dx: InputGradients { buffers: &mut dx, sources: &[0], elements: &elements, wanted: &[wanted] },
     });
@@ -111,6 +113,7 @@ impl Check {
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
             layer: describe.build(&[input], execution, &mut Buffers::allocating()).unwrap(),
+            reads: describe.backward_reads(),
             batch,
             x: odd_integers(input.elements() * batch),
             parameters: small_integers(places.last().map_or(0, |place| place.range.end), 2),
@@ -145,7 +148,7 @@ impl Check {
         self.loss();
         let parameters = Tensors { flat: &self.parameters, places: &self.places };
         let x = std::array::from_ref(&self.x);
-        backward(&mut *self.layer, self.batch, parameters, x, [&self.y, &self.r], wanted)
+        backward((&mut *self.layer, self.reads), self.batch, parameters, x, [&self.y, &self.r], wanted)
     }
 
     /// Compares all gradients with differences.

@@ -153,15 +153,17 @@ impl Network {
                 let (sources, elements, places) = (graph.sources(i), &elements[..], &self.places[i][..]);
                 let wanted_sources = || sources.iter().copied().filter(|&source| wanted[source]);
                 wanted_sources().for_each(|source| buffers.begin_gradient(source, written[source]));
-                let Values { outputs, gradients, .. } = &mut *buffers;
+                let Values { plan, outputs, gradients, .. } = &mut *buffers;
+                // Values that the layer does not read cannot be read, even where there is a buffer.
+                let reads = plan.reads[i];
+                let y = if reads.output { &outputs[i + 1][..elements[i + 1]] } else { &[] };
                 let (before, rest) = gradients.split_at_mut(i + 1);
                 self.layers[i].backward(Backward {
                     batch,
                     parameters: Tensors { flat: values, places },
                     gradients: TensorsMut { flat: unfinished, places, shared: &self.shared[i] },
-                    x: Inputs { buffers: outputs, sources, elements },
-                    // Empty if the layer does not read it.
-                    y: outputs[i + 1].get(..elements[i + 1]).unwrap_or(&[]),
+                    x: Inputs { buffers: if reads.inputs { outputs } else { &[] }, sources, elements },
+                    y,
                     dy: &rest[0][..elements[i + 1]],
                     dx: InputGradients { buffers: before, sources, elements, wanted },
                 });
@@ -199,8 +201,8 @@ impl Network {
     }
 
     /// Names the first tensor of the last pass with a NaN or an infinity, in the order of the computation:
-    /// "input", a parameter or a layer's output. It skips outputs whose buffer has been reused, and names a later
-    /// output that depends on them instead.
+    /// "input", a parameter or a layer's output. It skips outputs whose buffer has been reused; a later output
+    /// that depends on them is named instead, unless it has become finite (ReLU of minus infinity is 0).
     pub fn first_non_finite(&self) -> Option<String> {
         let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));
         let say = |what: String, (at, value): (usize, f32)| format!("{what} holds {value} at element {at}");

@@ -1,5 +1,6 @@
 //! Passes over complete networks: branches, tied weights, parts, smaller batches.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -213,4 +214,68 @@ fn values_share_buffers_only_in_turn() {
     let summand = plan.summands[1].unwrap();
     assert!(summand != a && summand != b, "{plan:?}");
     assert_eq!(plan.summands.iter().flatten().count(), 1);
+}
+
+/// Random layers that read random earlier outputs of the same width.
+fn random_layers() -> impl Strategy<Value = Vec<Value>> {
+    let layer = (0usize..6, any::<[prop::sample::Index; 2]>());
+    prop::collection::vec(layer, 1..12).prop_map(|layers| {
+        let mut unread = vec![];
+        let mut tables = vec![json!({"name": "l0", "type": "linear", "units": 3})];
+        for (kind, inputs) in layers {
+            let number = tables.len();
+            unread.push(format!("l{}", number - 1));
+            let mut own: Vec<String> =
+                inputs.iter().map(|input| format!("l{}", input.index(number))).collect();
+            own.dedup();
+            let kind = ["linear", "relu", "tanh", "leaky_relu", "add", "dropout"][kind];
+            let mut table = json!({"name": format!("l{number}"), "type": kind});
+            if kind == "linear" {
+                table["units"] = json!(3);
+            }
+            if kind == "dropout" {
+                table["rate"] = json!(0.5);
+            }
+            if kind == "add" && own.len() < 2 {
+                table["type"] = json!("sigmoid");
+            }
+            own.truncate(if kind == "add" { 2 } else { 1 });
+            unread.retain(|name| !own.contains(name));
+            table["inputs"] = json!(own);
+            tables.push(table);
+        }
+        // All outputs are read.
+        unread.push(format!("l{}", tables.len() - 1));
+        if unread.len() > 1 {
+            tables.push(json!({"name": "all", "type": "add", "inputs": unread}));
+        }
+        tables
+    })
+}
+
+proptest! {
+    /// Two steps of different batches, after the buffers have held NaN.
+    #[test]
+    fn shared_buffers_change_no_bit(layers in random_layers()) {
+        let steps = |mut network: Network| {
+            let mut bits = Vec::new();
+            network.values.fill(f32::NAN);
+            for (step, batch) in [(1, 3), (2, 2)] {
+                network.input_mut(batch).iter_mut().enumerate().for_each(|(i, x)| *x = (i as f32 * 0.7).sin());
+                let y = network.forward(batch, Mode::Train(Draw { seed: 1, step, first_sample: 0 })).to_vec();
+                network.output_and_gradient().1.iter_mut().zip(&y).for_each(|(dy, y)| *dy = y - 0.5);
+                network.backward(batch);
+                bits.extend(y.iter().chain(&network.parameters.gradients).map(|value| value.to_bits()));
+            }
+            bits
+        };
+        let shared = network(json!(layers), 3);
+        let mut separate = network(json!(layers), 3);
+        let elements: Vec<usize> =
+            (0..separate.elements.len()).map(|source| separate.graph.shape(source).elements() * 3).collect();
+        separate.values.separate(&elements);
+        let (shared, separate) = (steps(shared), steps(separate));
+        prop_assert!(shared.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+        prop_assert_eq!(shared, separate);
+    }
 }

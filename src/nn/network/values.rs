@@ -9,7 +9,8 @@ use crate::buffer_plan::BufferPlan;
 
 /// Outputs and gradients, indexed by source number: 0 is the network's input, i + 1 the output of layer i.
 pub struct Values {
-    plan: BufferPlan,
+    /// Who uses which buffer.
+    pub plan: BufferPlan,
     /// The shared buffers, indexed as in the plan; each is empty while a value uses it.
     shared: Vec<Vec<f32>>,
     /// The outputs.
@@ -87,6 +88,26 @@ impl Values {
     fn swap_summand(&mut self, source: usize) {
         if let Some(buffer) = self.plan.summands[source] {
             swap(&mut self.gradients[source], &mut self.shared[buffer]);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Values {
+    /// Fills all buffers.
+    pub fn fill(&mut self, value: f32) {
+        self.outputs.iter_mut().chain(&mut self.shared).for_each(|buffer| buffer.fill(value));
+    }
+
+    /// Gives each value a buffer of its own, with as many `elements` as its source has.
+    pub fn separate(&mut self, elements: &[usize]) {
+        self.shared.clear();
+        let BufferPlan { outputs, gradients, summands, .. } = &mut self.plan;
+        for uses in [outputs, gradients, summands] {
+            for (buffer, &elements) in uses.iter_mut().zip(elements).filter(|(buffer, _)| buffer.is_some()) {
+                *buffer = Some(self.shared.len());
+                self.shared.push(vec![0.0; elements]);
+            }
         }
     }
 }

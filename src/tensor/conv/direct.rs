@@ -18,11 +18,13 @@ use crate::scratch::Scratch;
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
     build: |problem, buffers| {
+        let shape = problem.shape;
+        // A tile with a single filter in it would be slower than vectors.
         #[cfg(target_arch = "x86_64")]
-        if let Some(tiles) = TileProducts::of(problem.precision) {
-            return Ok(Box::new(Direct::new(problem.shape, tiles, buffers)?));
+        if let Some(tiles) = TileProducts::of(problem.precision).filter(|_| shape.filters > shape.groups) {
+            return Ok(Box::new(Direct::new(shape, tiles, buffers)?));
         }
-        Ok(Box::new(Direct::new(problem.shape, Operands::of(problem.precision), buffers)?))
+        Ok(Box::new(Direct::new(shape, Operands::of(problem.precision), buffers)?))
     },
 };
 

@@ -99,6 +99,7 @@ impl Axis {
 
     /// The range of pixels that the outputs read, with padding: from the first tap of the first output to the last
     /// tap of the last output.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only AMX has tiles"))]
     pub fn span(&self) -> usize {
         self.outputs.saturating_sub(1) * self.stride + self.taps
     }

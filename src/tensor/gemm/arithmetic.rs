@@ -103,6 +103,7 @@ impl Arithmetic {
     }
 
     /// Runs `work` on tiles that all have `rows` rows.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "only AMX has tiles"))]
     pub fn with_rows(self, rows: usize, work: impl FnOnce()) {
         match self {
             #[cfg(target_arch = "x86_64")]

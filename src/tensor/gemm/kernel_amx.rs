@@ -163,9 +163,15 @@ unsafe fn begin<const C: usize>(tile: &Tile, c: *const f32) {
         if tile.beta == 0.0 {
             tiles::zero::<C>();
         } else {
-            tiles::load::<C>(c.cast(), tile.row_stride as usize * BYTES);
+            tiles::load::<C>(c.cast(), row_bytes(tile));
         }
     }
+}
+
+/// The bytes from one row of `c` to the next, which may be negative.
+#[inline(always)]
+fn row_bytes(tile: &Tile) -> usize {
+    tile.row_stride.wrapping_mul(BYTES as isize) as usize
 }
 
 /// Stores the sums of a tile.
@@ -175,5 +181,5 @@ unsafe fn begin<const C: usize>(tile: &Tile, c: *const f32) {
 #[inline(always)]
 unsafe fn end<const C: usize>(tile: &Tile, c: *mut f32) {
     // SAFETY: guaranteed by the caller.
-    unsafe { tiles::store::<C>(c, tile.row_stride as usize * BYTES) };
+    unsafe { tiles::store::<C>(c, row_bytes(tile)) };
 }

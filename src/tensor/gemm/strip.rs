@@ -5,9 +5,7 @@
 //! the gradient of a large weight. This module writes entire rows with non-temporal stores, which bypass the caches.
 
 use super::arithmetic::{Arithmetic, MOST_ROWS};
-
-/// The number of values in a cache line.
-const LINE: usize = 16;
+use crate::blocks::LINE;
 
 /// The minimum number of elements of a `c` for which strips pay off: it fills the L2 cache.
 const LEAST: usize = 512 * 1024;

@@ -21,6 +21,7 @@ pub struct Tile {
     /// With 0 the old content of `c` is not read.
     pub beta: f32,
     /// Whether the next tile uses the same `a`, which stays in the L1 cache; otherwise, it uses the same `b`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only AMX reads it"))]
     pub a_stays: bool,
     /// The distance in words from `b` to the next `b`, if the kernel should prefetch it because it is not in the L2
     /// cache. The float32 kernel does this, and the AMX kernel if `a_stays`.

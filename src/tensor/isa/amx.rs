@@ -4,7 +4,7 @@
 //! machines mask the feature (Linux, *Using XSTATE features in user space applications*). The standard
 //! library does not detect AMX in stable Rust.
 
-use std::arch::x86_64::{__cpuid_count, _xgetbv};
+use std::arch::x86_64::{__cpuid_count, _xgetbv, CpuidResult};
 use std::sync::OnceLock;
 
 /// Checks the processor and asks the system for permission. It does so once, and the permission covers all threads.
@@ -19,15 +19,23 @@ fn processor_has_tiles() -> bool {
         return false;
     }
     // Leaf 7: EDX has the bits AMX_BF16 and AMX_TILE. Leaf 1DH: the number and size of the tiles of palette 1.
-    let features = __cpuid_count(7, 0).edx;
+    let features = cpuid(7, 0).edx;
     if features & AMX_BF16 == 0 || features & AMX_TILE == 0 {
         return false;
     }
-    let palette = __cpuid_count(0x1d, 1);
+    let palette = cpuid(0x1d, 1);
     let (tiles, row_bytes, rows) = (palette.ebx >> 16, palette.ebx & 0xffff, palette.ecx & 0xffff);
     // SAFETY: a processor with AVX-512 has XGETBV, and the system has enabled it.
     let enabled = unsafe { enabled_states() };
     tiles >= 8 && row_bytes >= 64 && rows >= 16 && enabled & TILE_STATES == TILE_STATES
+}
+
+fn cpuid(leaf: u32, sub_leaf: u32) -> CpuidResult {
+    // SAFETY: every x86-64 processor has CPUID.
+    #[allow(unused_unsafe, reason = "the function is unsafe in the oldest supported Rust only")]
+    unsafe {
+        __cpuid_count(leaf, sub_leaf)
+    }
 }
 
 /// # Safety

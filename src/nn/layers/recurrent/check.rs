@@ -7,7 +7,7 @@ mod bf16;
 use serde_json::{Value, json};
 
 use super::reference::{self, Dims, Formula};
-use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMut};
+use crate::layer::{BackwardReads, Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMut};
 use crate::layers::gradient_check::{backward, instructions, side_by_side};
 use crate::{Execution, LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
@@ -31,6 +31,7 @@ struct Check {
     /// Whether the layer reads sequences backwards.
     reverse: bool,
     layer: Box<dyn Layer>,
+    reads: BackwardReads,
     places: Vec<Place>,
     parameters: Vec<f32>,
     x: Vec<f32>,
@@ -66,6 +67,7 @@ impl Check {
             formula,
             rank: rank.map(|rank| rank as usize),
             reverse,
+            reads: describe.backward_reads(),
             // Capacity for more than the batch, as in a smaller last batch.
             layer: describe
                 .build(&[input], Execution { batch: dims.batch + 2, precision }, &mut Buffers::allocating())
@@ -129,7 +131,7 @@ impl Check {
     fn backward(&mut self, y: &[f32], wanted: bool) -> (Vec<f32>, Vec<f32>) {
         let parameters = Tensors { flat: &self.parameters, places: &self.places };
         let x = std::array::from_ref(&self.x);
-        backward(&mut *self.layer, self.dims.batch, parameters, x, [y, &self.r], wanted)
+        backward((&mut *self.layer, self.reads), self.dims.batch, parameters, x, [y, &self.r], wanted)
     }
 
     #[track_caller]

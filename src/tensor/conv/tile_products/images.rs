@@ -12,7 +12,7 @@ impl ImageRows<'_> {
         let pixel = words * self.width();
         let row = pass.column.span() * pixel;
         // The start of the first column and the end of the last column in a packed row.
-        let first = (columns.start as isize - pass.column.origin(0)) as usize * pixel;
+        let first = ((columns.start as isize - pass.column.origin(0)) as usize * pixel).min(row);
         let past = first + columns.len() * pixel;
         for row in packed.chunks_exact_mut(row) {
             row[..first].fill(0.0);

@@ -5,7 +5,10 @@ use std::ops::Range;
 use super::steps::Steps;
 use super::weights::TILE;
 use crate::conv::correlation::Slab;
-use crate::tiles::{self, Amx, Layout, ROWS};
+use crate::tiles::{self, Amx, Layout, WORDS};
+
+/// Bytes per row of a tile of weights or biases.
+const LINE: usize = 4 * WORDS;
 
 /// Computes one or two tiles of filters for all positions of a slab.
 ///
@@ -45,7 +48,7 @@ impl<'a> TileKernel<'a> {
         let bias = slab.bias.map(|bias| {
             let bias = &bias[all.clone()];
             let value = |tile: usize, row: usize| *bias.get(tile * counts[0] + row).unwrap_or(&0.0);
-            [0, 1].map(|tile| std::array::from_fn(|at| value(tile, at / ROWS)))
+            [0, 1].map(|tile| std::array::from_fn(|at| value(tile, at / WORDS)))
         });
         let steps = Steps::of(slab.images.pass);
         let two = next.is_some();
@@ -119,10 +122,10 @@ impl<'a> TileKernel<'a> {
                 // SAFETY: `run` has configured the tiles; a window row and the weights exist, as asserted.
                 unsafe {
                     tiles::load::<6>(tile(0), 4 * width);
-                    tiles::load::<4>(weight.cast(), 4 * ROWS);
+                    tiles::load::<4>(weight.cast(), LINE);
                     tiles::multiply_add::<0, 4, 6>();
                     if F == 2 {
-                        tiles::load::<5>(weight.wrapping_add(weight_tile).cast(), 4 * ROWS);
+                        tiles::load::<5>(weight.wrapping_add(weight_tile).cast(), LINE);
                         tiles::multiply_add::<2, 5, 6>();
                     }
                     if U == 2 {
@@ -146,15 +149,15 @@ impl<'a> TileKernel<'a> {
         unsafe {
             if let Some(bias) = &self.bias {
                 let [first, second] = [0, 1].map(|tile| bias[tile].as_ptr().cast::<u32>());
-                tiles::load::<0>(first, 4 * ROWS);
+                tiles::load::<0>(first, LINE);
                 if U == 2 {
-                    tiles::load::<1>(first, 4 * ROWS);
+                    tiles::load::<1>(first, LINE);
                 }
                 if F == 2 {
-                    tiles::load::<2>(second, 4 * ROWS);
+                    tiles::load::<2>(second, LINE);
                 }
                 if F == 2 && U == 2 {
-                    tiles::load::<3>(second, 4 * ROWS);
+                    tiles::load::<3>(second, LINE);
                 }
             } else {
                 tiles::zero::<0>();

@@ -69,7 +69,7 @@ impl Products for TileProducts {
 
     fn compute(self, slab: &Slab, packed: &mut [f32]) {
         let pass = slab.images.pass;
-        if !packed.is_empty() {
+        if !packed.is_empty() && Steps::of(pass).run > 0 {
             slab.images.pack_padded(self.vectors, Steps::of(pass).words, packed);
         }
         let words = filter_tile_words(pass);
