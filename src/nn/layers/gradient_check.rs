@@ -60,6 +60,22 @@ fn reals(n: usize, subject: u32) -> Vec<f32> {
     order(n, subject).iter().map(|&i| ((i * 7919) % 100_003) as f32 / 16_384.0 - 3.0).collect()
 }
 
+/// Compares sums of `terms` bf16 products of [`reals`], each below 10, with those of float32 arithmetic. They are
+/// equal, unless AMX adds in another order. Then each term is part of at most 100 roundings if there are up to 80 terms in
+/// one chain, and of `terms` / 8 if they are added in 16 lanes or in blocks of 32; each is at most 2^-24 of the sum of
+/// magnitudes.
+#[track_caller]
+fn assert_same_sums(found: &[f32], expected: &[f32], terms: usize, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    if !ternflock_tensor::bf16::has_amx_bf16() {
+        return assert_eq!(found, expected, "{what}");
+    }
+    let tolerance = (100 + terms / 8) as f32 * 2f32.powi(-24) * 10.0 * terms as f32;
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!((found - expected).abs() <= tolerance, "{what}: {found} instead of {expected} at {i}");
+    }
+}
+
 /// The ranges of tensors in a vector of all of them.
 pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<Place> {
     let ends = specs.iter().scan(0, |end, spec| {
