@@ -52,7 +52,7 @@ pub unsafe fn write(
 /// Writes `values` to `c`.
 ///
 /// # Safety
-/// See [`write`].
+/// See [`write()`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn write_row(values: &[f32], c: *mut f32) {
@@ -75,7 +75,7 @@ unsafe fn write_row(values: &[f32], c: *mut f32) {
 /// Writes `values` to `c`.
 ///
 /// # Safety
-/// See [`write`].
+/// See [`write()`].
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn write_row(values: &[f32], c: *mut f32) {
     // SAFETY: guaranteed by the caller.
