@@ -160,6 +160,10 @@ pub trait Layer: Send {
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
         Vec::new()
     }
+
+    /// Sets [`Layer::recurrent_state`] back to what it was before the last forward pass, of `batch` samples, so that the
+    /// pass can be repeated.
+    fn rewind(&mut self, _batch: usize) {}
 }
 
 /// A state that a recurrent layer carries from one batch to the next, with one row per sample: `[N, width]`,

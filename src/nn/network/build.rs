@@ -60,6 +60,7 @@ impl Network {
             wanted,
             written,
             elements,
+            last: None,
             clock: Clock::new(count),
         })
     }

@@ -1,6 +1,7 @@
 //! A graph with parameters and buffers, ready to run forward and backward.
 
 mod build;
+mod non_finite;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -13,7 +14,7 @@ use super::graph::Graph;
 use super::layer::{
     Backward, Forward, InputGradients, Inputs, Layer, Mode, Place, RecurrentState, Tensors, TensorsMut,
 };
-use super::parameters::{Parameters, of_layer};
+use super::parameters::Parameters;
 use ternflock_tensor::bf16::Precision;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 use values::Values;
@@ -40,6 +41,8 @@ pub struct Network {
     written: Vec<bool>,
     /// Elements of each source for the current batch.
     elements: Vec<usize>,
+    /// The batch and mode of the last forward pass.
+    last: Option<(usize, Mode)>,
     /// The time of each layer.
     pub clock: Clock,
 }
@@ -81,31 +84,37 @@ impl Network {
         for (source, elements) in self.elements.iter_mut().enumerate() {
             *elements = self.graph.shape(source).elements() * batch;
         }
+        self.last = Some((batch, mode));
         within(|| self.run(batch, mode));
         self.output()
     }
 
     fn run(&mut self, batch: usize, mode: Mode) {
-        for (i, layer) in self.layers.iter_mut().enumerate() {
+        for i in 0..self.layers.len() {
             self.values.begin_forward(i);
-            let (before, rest) = self.values.outputs.split_at_mut(i + 1);
             let start = Instant::now();
-            layer.forward(Forward {
-                batch,
-                mode,
-                layer: i,
-                parameters: Tensors { flat: &self.parameters.values, places: &self.places[i] },
-                statistics: TensorsMut {
-                    flat: &mut self.parameters.statistics.values,
-                    places: &self.statistics_places[i],
-                    shared: &[],
-                },
-                x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
-                y: &mut rest[0][..self.elements[i + 1]],
-            });
-            self.values.end_forward(i, self.graph.sources(i));
+            self.run_layer(i, batch, mode);
             self.clock.forward(i, start);
+            self.values.end_forward(i, self.graph.sources(i));
         }
+    }
+
+    /// The forward pass of layer `i`, whose inputs and output have their buffers.
+    fn run_layer(&mut self, i: usize, batch: usize, mode: Mode) {
+        let (before, rest) = self.values.outputs.split_at_mut(i + 1);
+        self.layers[i].forward(Forward {
+            batch,
+            mode,
+            layer: i,
+            parameters: Tensors { flat: &self.parameters.values, places: &self.places[i] },
+            statistics: TensorsMut {
+                flat: &mut self.parameters.statistics.values,
+                places: &self.statistics_places[i],
+                shared: &[],
+            },
+            x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
+            y: &mut rest[0][..self.elements[i + 1]],
+        });
     }
 
     /// The output of the last forward pass: `[N, K]` or `[T, N, K]`.
@@ -198,28 +207,5 @@ impl Network {
                 layer.recurrent_state().into_iter().map(|state| (&node.name[..], state))
             })
             .collect()
-    }
-
-    /// Names the first tensor of the last pass with a NaN or an infinity, in the order of the computation:
-    /// "input", a parameter or a layer's output. It skips outputs whose buffer has been reused; a later output
-    /// that depends on them is named instead, unless it has become finite (ReLU of minus infinity is 0).
-    pub fn first_non_finite(&self) -> Option<String> {
-        let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));
-        let say = |what: String, (at, value): (usize, f32)| format!("{what} holds {value} at element {at}");
-        if let Some(found) = bad(&self.values.outputs[0][..self.elements[0]]) {
-            return Some(say("the input".into(), found));
-        }
-        for (i, node) in self.graph.layers().iter().enumerate() {
-            for parameter in of_layer(&self.parameters.table, i) {
-                if let Some(found) = bad(&self.parameters.values[parameter.range.clone()]) {
-                    return Some(say(format!("parameter `{}`", parameter.name), found));
-                }
-            }
-            let output = self.values.outputs[i + 1].get(..self.elements[i + 1]);
-            if let Some(found) = output.and_then(bad) {
-                return Some(say(format!("the output of layer `{}`", node.name), found));
-            }
-        }
-        None
     }
 }

@@ -166,6 +166,10 @@ impl Layer for Unrolled {
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
         self.h.recurrent_state().into_iter().collect()
     }
+
+    fn rewind(&mut self, batch: usize) {
+        self.h.rewind(batch);
+    }
 }
 
 #[inline(always)]

@@ -75,6 +75,14 @@ impl History {
         }
     }
 
+    /// Sets the recurrent state back to what it was before the last batch, of `n` samples.
+    pub fn rewind(&mut self, n: usize) {
+        let rows = n * self.hidden;
+        if !self.reverse {
+            self.recurrent_state[..rows].copy_from_slice(&self.steps[..rows]);
+        }
+    }
+
     /// For those who keep it, if it is carried.
     pub fn recurrent_state(&mut self) -> Option<RecurrentState<'_>> {
         let History { name, hidden, reverse, recurrent_state, .. } = self;

@@ -151,6 +151,10 @@ impl Layer for Unrolled {
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
         [&mut self.h, &mut self.c].into_iter().filter_map(History::recurrent_state).collect()
     }
+
+    fn rewind(&mut self, batch: usize) {
+        [&mut self.h, &mut self.c].into_iter().for_each(|state| state.rewind(batch));
+    }
 }
 
 /// Computes the values of the gates from the sums in `gates` `[N, 4 H]`, and the states `c` and `h` `[N, H]`.

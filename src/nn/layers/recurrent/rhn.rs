@@ -236,6 +236,13 @@ impl Layer for Unrolled {
         let carried = (!self.sizes.reverse).then_some(RecurrentState { name: "h", width, values });
         carried.into_iter().collect()
     }
+
+    fn rewind(&mut self, batch: usize) {
+        if !self.sizes.reverse {
+            let rows = batch * self.sizes.hidden;
+            self.recurrent_state[..rows].copy_from_slice(&self.before[..rows]);
+        }
+    }
 }
 
 #[inline(always)]

@@ -43,7 +43,12 @@ impl Trainer {
     }
 
     /// The same error on every rank: the message of rank `rank`, which saw the bad value.
-    pub(super) fn explain_non_finite(&self, world: &mut World, rank: usize, tally: Tally) -> Result<Error> {
+    pub(super) fn explain_non_finite(
+        &mut self,
+        world: &mut World,
+        rank: usize,
+        tally: Tally,
+    ) -> Result<Error> {
         let has_residual = self.exchange.residuals().next().is_some();
         let kept = if has_residual { ", including the residual of error feedback," } else { "" };
         let what = world.broadcast_from(rank, &self.describe_non_finite(tally, kept))?;
@@ -52,7 +57,8 @@ impl Trainer {
 
     /// The loss of a step of this rank, and the first value of it that is not finite. `including` says what gradients hold
     /// besides.
-    pub(super) fn describe_non_finite(&self, tally: Tally, including: &str) -> String {
+    pub(super) fn describe_non_finite(&mut self, tally: Tally, including: &str) -> String {
+        let bad_value = self.network.first_non_finite();
         let bad_gradient = || {
             let parameters = &self.network.parameters;
             parameters.table.iter().find_map(|parameter| {
@@ -64,7 +70,7 @@ impl Trainer {
                 ))
             })
         };
-        let found = self.network.first_non_finite().or_else(bad_gradient).unwrap_or_default();
+        let found = bad_value.or_else(bad_gradient).unwrap_or_default();
         format!("the loss is {}; {found}", tally.mean_loss())
     }
 
