@@ -1,15 +1,18 @@
 //! Decides which outputs and gradients share a buffer: those that are not needed at the same time.
 //!
 //! A training step is a sequence of moments: the forward pass of each layer, the loss, and the backward pass
-//! of each layer in reverse. An output that a backward pass reads is needed until then and has its own buffer.
-//! Any other output is needed from the pass that writes it to the last forward pass that reads it. The gradient
-//! of an output is needed from the first backward pass that writes it to the backward pass of the output's layer.
-//! These outputs and gradients use a few *shared* buffers, one after another.
+//! of each layer in reverse. An output is needed from the pass that writes it to the last forward pass that reads it.
+//! The gradient of an output is needed from the first backward pass that writes it to the backward pass of the
+//! output's layer. These outputs and gradients use a few *shared* buffers, one after another.
+//!
+//! An output that a backward pass reads is kept until then: as float32 in a buffer of its own, or as bf16, and then it
+//! has a shared buffer twice, in the forward passes and again from the first to the last backward pass that reads it.
 
 use std::ops::RangeInclusive;
 
 use super::graph::Graph;
 use super::layer::BackwardReads;
+use ternflock_tensor::bf16::Precision;
 
 /// A buffer that several outputs and gradients share.
 #[derive(Debug, PartialEq)]
@@ -25,8 +28,10 @@ pub struct SharedBuffer {
 pub struct BufferPlan {
     /// The buffers.
     pub shared: Vec<SharedBuffer>,
-    /// The buffer of each output; `None` if it has its own.
+    /// The buffer of each output in the forward passes; `None` if it has its own.
     pub outputs: Vec<Option<usize>>,
+    /// The outputs that are kept as bf16, and where backward passes read them.
+    pub rounded: Vec<Option<Rounded>>,
     /// The buffer of each gradient; `None` if it is not computed.
     pub gradients: Vec<Option<usize>>,
     /// For a source that several layers read: the buffer of the gradient from one of them, until it is added to
@@ -38,21 +43,51 @@ pub struct BufferPlan {
     pub last_reader: Vec<Option<usize>>,
 }
 
+/// An output that is kept as bf16, in the backward passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rounded {
+    /// The shared buffer that it is widened to.
+    pub buffer: usize,
+    /// The layer whose backward pass reads it first, which is the last of them in the order of the layers.
+    pub first: usize,
+    /// The layer whose backward pass reads it last.
+    pub last: usize,
+}
+
 impl BufferPlan {
-    /// Plans the buffers of a network in which the sources `wanted` need a gradient.
-    pub fn new(graph: &Graph, wanted: &[bool]) -> BufferPlan {
+    /// Plans the buffers of a network with products in `precision`, in which the sources `wanted` need a gradient.
+    pub fn new(graph: &Graph, wanted: &[bool], precision: Precision) -> BufferPlan {
         let layers = graph.layers().len();
         let readers = readers(graph);
         let backward = |layer: usize| 2 * layers - layer;
         let reads: Vec<_> =
             graph.layers().iter().map(|node| node.layer.describe().backward_reads()).collect();
-        let is_kept = kept(&reads, &readers);
+        let mut plan = BufferPlan {
+            shared: Vec::new(),
+            outputs: vec![None; layers + 1],
+            rounded: vec![None; layers + 1],
+            gradients: vec![None; layers + 1],
+            summands: vec![None; layers + 1],
+            last_reader: readers.iter().map(|readers| readers.last().copied()).collect(),
+            reads,
+        };
         let mut needed = Vec::new();
         for (source, readers) in readers.iter().enumerate() {
             let elements = graph.shape(source).elements();
             let mut need = |kind, moments| needed.push(Need { kind, source, elements, moments });
-            if let (false, Some(&last)) = (is_kept[source], readers.last()) {
-                need(Kind::Output, source - 1..=last);
+            // The caller reads and writes the network's input and output at any time.
+            if let (1.., Some(&last)) = (source, readers.last()) {
+                let kept_for = plan.backward_readers(source, readers, wanted);
+                if let [last, .., first] | [last @ first] = kept_for[..]
+                    && precision == Precision::Bf16
+                    && kept_for.iter().all(|&layer| plan.reads[layer].rounded)
+                {
+                    plan.rounded[source] = Some(Rounded { buffer: 0, first, last });
+                    need(Kind::Rounded, backward(first)..=backward(last));
+                }
+                if kept_for.is_empty() || plan.rounded[source].is_some() {
+                    need(Kind::Output, source - 1..=last);
+                }
             }
             if wanted[source] {
                 need(
@@ -66,18 +101,16 @@ impl BufferPlan {
                 }
             }
         }
-        let none = || vec![None; layers + 1];
-        let last_reader = readers.iter().map(|readers| readers.last().copied()).collect();
-        let mut plan = BufferPlan {
-            shared: Vec::new(),
-            outputs: none(),
-            gradients: none(),
-            summands: none(),
-            reads,
-            last_reader,
-        };
         plan.assign(needed);
         plan
+    }
+
+    /// The layers whose backward pass reads the output `source`, which `readers` read in their forward pass, in
+    /// ascending order: the layer that writes it, and readers. Only layers with a wanted output have a backward pass.
+    fn backward_readers(&self, source: usize, readers: &[usize], wanted: &[bool]) -> Vec<usize> {
+        let own = Some(source - 1).filter(|&layer| self.reads[layer].output);
+        let others = readers.iter().copied().filter(|&layer| self.reads[layer].inputs);
+        own.into_iter().chain(others).filter(|&layer| wanted[layer + 1]).collect()
     }
 
     /// Assigns a buffer to each need, in the order in which the needs begin: the smallest free buffer that is large
@@ -103,6 +136,7 @@ impl BufferPlan {
             }
             match kind {
                 Kind::Output => self.outputs[source] = Some(buffer),
+                Kind::Rounded => self.rounded[source].iter_mut().for_each(|rounded| rounded.buffer = buffer),
                 Kind::Gradient => self.gradients[source] = Some(buffer),
                 Kind::Summand => self.summands[source] = Some(buffer),
             }
@@ -114,6 +148,8 @@ impl BufferPlan {
 #[derive(Clone, Copy)]
 enum Kind {
     Output,
+    /// An output that is kept as bf16, in the backward passes.
+    Rounded,
     Gradient,
     Summand,
 }
@@ -124,16 +160,6 @@ struct Need {
     source: usize,
     elements: usize,
     moments: RangeInclusive<usize>,
-}
-
-/// Whether the output of each source needs its own buffer. This is the case for the network's input and
-/// output, which the caller reads and writes, and for outputs that a backward pass reads.
-fn kept(reads: &[BackwardReads], readers: &[Vec<usize>]) -> Vec<bool> {
-    let mut kept: Vec<bool> =
-        readers.iter().map(|readers| readers.iter().any(|&layer| reads[layer].inputs)).collect();
-    reads.iter().zip(&mut kept[1..]).for_each(|(reads, kept)| *kept |= reads.output);
-    (kept[0], kept[reads.len()]) = (true, true);
-    kept
 }
 
 /// The layers that read each source, in ascending order.

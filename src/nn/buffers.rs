@@ -20,6 +20,8 @@ pub struct NetworkBuffers {
     pub plan: BufferPlan,
     /// Indexed by source number: the input, then the output of each layer; empty if it uses a shared buffer.
     pub outputs: Vec<Vec<f32>>,
+    /// Indexed by source number: the outputs that are kept as bf16; empty for others.
+    pub rounded: Vec<Vec<u16>>,
     /// The buffers that outputs and gradients share.
     pub shared: Vec<Vec<f32>>,
 }
@@ -35,7 +37,7 @@ impl NetworkBuffers {
     ) -> Result<NetworkBuffers> {
         let vectors = Vectors::take(table, statistics, buffers)?;
         let wanted = wanted(graph, table);
-        let plan = BufferPlan::new(graph, &wanted);
+        let plan = BufferPlan::new(graph, &wanted, execution.precision);
         let mut buffer =
             |source, elements| graph.fail_at(source, buffers.zeros(&[elements, execution.batch]));
         let outputs = plan.outputs.iter().enumerate().map(|(source, shared)| match shared {
@@ -43,6 +45,13 @@ impl NetworkBuffers {
             Some(_) => Ok(Vec::new()),
         });
         let outputs = outputs.collect::<Result<_>>()?;
+        let rounded = plan.rounded.iter().enumerate().map(|(source, rounded)| {
+            let elements = if rounded.is_some() { graph.shape(source).elements() } else { 0 };
+            graph.fail_at(source, buffers.zeros(&[elements, execution.batch]))
+        });
+        let rounded = rounded.collect::<Result<_>>()?;
+        let mut buffer =
+            |source, elements| graph.fail_at(source, buffers.zeros(&[elements, execution.batch]));
         let shared = plan.shared.iter().map(|shared| buffer(shared.largest, shared.elements));
         let shared = shared.collect::<Result<_>>()?;
         // After the inputs, so that a batch that is too large is the input's fault and not that of the first layer.
@@ -50,7 +59,7 @@ impl NetworkBuffers {
             graph.ask(index, |node, shapes| node.layer.describe().build(shapes, execution, buffers))
         });
         let layers = layers.collect::<Result<_>>()?;
-        Ok(NetworkBuffers { vectors, layers, wanted, plan, outputs, shared })
+        Ok(NetworkBuffers { vectors, layers, wanted, plan, outputs, rounded, shared })
     }
 }
 

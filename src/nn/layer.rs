@@ -52,7 +52,7 @@ pub trait Describe: Declare {
     /// Which values of the forward pass the backward pass reads; by default, all of them. Values that no layer
     /// reads in its backward pass share buffers, and are empty there.
     fn backward_reads(&self) -> BackwardReads {
-        BackwardReads { inputs: true, output: true }
+        BackwardReads { inputs: true, output: true, rounded: false }
     }
 
     /// Multiply-adds of the forward pass per sample; 0 by default.
@@ -78,15 +78,22 @@ pub struct BackwardReads {
     pub inputs: bool,
     /// [`Backward::y`].
     pub output: bool,
+    /// Whether it is enough to keep them as bf16 in a network whose products have bf16 operands. They are then rounded
+    /// as soon as they have been computed, for all passes.
+    pub rounded: bool,
 }
 
 impl BackwardReads {
     /// The inputs only.
-    pub const INPUTS: BackwardReads = BackwardReads { inputs: true, output: false };
+    pub const INPUTS: BackwardReads = BackwardReads { inputs: true, output: false, rounded: false };
+    /// The inputs only; bf16 is enough.
+    pub const ROUNDED_INPUTS: BackwardReads = BackwardReads { rounded: true, ..BackwardReads::INPUTS };
     /// The output only.
-    pub const OUTPUT: BackwardReads = BackwardReads { inputs: false, output: true };
+    pub const OUTPUT: BackwardReads = BackwardReads { inputs: false, output: true, rounded: false };
+    /// The output only; bf16 is enough.
+    pub const ROUNDED_OUTPUT: BackwardReads = BackwardReads { rounded: true, ..BackwardReads::OUTPUT };
     /// Neither.
-    pub const NOTHING: BackwardReads = BackwardReads { inputs: false, output: false };
+    pub const NOTHING: BackwardReads = BackwardReads { inputs: false, output: false, rounded: true };
 }
 
 /// Training or evaluation, for dropout and batch norm.

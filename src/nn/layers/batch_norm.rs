@@ -129,7 +129,7 @@ impl Describe for BatchNorm {
     }
 
     fn backward_reads(&self) -> BackwardReads {
-        BackwardReads::INPUTS
+        BackwardReads::ROUNDED_INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

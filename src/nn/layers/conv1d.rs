@@ -228,7 +228,7 @@ impl Describe for Conv1d {
     }
 
     fn backward_reads(&self) -> BackwardReads {
-        BackwardReads::INPUTS
+        BackwardReads::ROUNDED_INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -198,7 +198,7 @@ impl Describe for Conv2d {
     }
 
     fn backward_reads(&self) -> BackwardReads {
-        BackwardReads::INPUTS
+        BackwardReads::ROUNDED_INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -121,7 +121,7 @@ impl Describe for Linear {
     }
 
     fn backward_reads(&self) -> BackwardReads {
-        BackwardReads::INPUTS
+        BackwardReads::ROUNDED_INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {

@@ -19,7 +19,7 @@ impl Network {
         let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
         check_memory(&graph, execution, Beside::default(), 1)?;
         let buffers = &mut Buffers::allocating();
-        let NetworkBuffers { vectors, layers, wanted, plan, outputs, shared: shared_buffers } =
+        let NetworkBuffers { vectors, layers, wanted, plan, outputs, rounded, shared: shared_buffers } =
             NetworkBuffers::take(&graph, &table, &statistics, execution, buffers)?;
         let parameters = Parameters::with(table, statistics, vectors);
         let count = graph.layers().len();
@@ -56,7 +56,7 @@ impl Network {
             statistics_places,
             starts,
             execution,
-            values: Values::new(plan, outputs, shared_buffers),
+            values: Values::new(plan, outputs, rounded, shared_buffers),
             wanted,
             written,
             elements,

@@ -115,6 +115,7 @@ impl Network {
             x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
             y: &mut rest[0][..self.elements[i + 1]],
         });
+        self.values.round(i, self.elements[i + 1]);
     }
 
     /// The output of the last forward pass: `[N, K]` or `[T, N, K]`.
@@ -162,6 +163,7 @@ impl Network {
                 let (sources, elements, places) = (graph.sources(i), &elements[..], &self.places[i][..]);
                 let wanted_sources = || sources.iter().copied().filter(|&source| wanted[source]);
                 wanted_sources().for_each(|source| buffers.begin_gradient(source, written[source]));
+                buffers.begin_layer(i, sources, elements);
                 let Values { plan, outputs, gradients, .. } = &mut *buffers;
                 // Values that the layer does not read cannot be read, even where there is a buffer.
                 let reads = plan.reads[i];
@@ -187,7 +189,7 @@ impl Network {
                         buffers.end_sum(source);
                     }
                 }
-                buffers.end_backward(i);
+                buffers.end_layer(i, sources);
             }
             clock.backward(i, start);
             if parts.next_if_eq(&&i).is_some() {

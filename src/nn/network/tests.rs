@@ -7,12 +7,16 @@ use super::*;
 use crate::Shape;
 use crate::buffer_plan::BufferPlan;
 use crate::layer::Draw;
+use ternflock_tensor::bf16::{round, widen};
 
 fn network(layers: Value, capacity: usize) -> Network {
+    network_with(layers, Execution::float32(capacity))
+}
+
+fn network_with(layers: Value, execution: Execution) -> Network {
     let input = Shape::Vector { features: 3 };
     let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
-    let mut network =
-        Network::new(Graph::from_tables(input, tables).unwrap(), Execution::float32(capacity)).unwrap();
+    let mut network = Network::new(Graph::from_tables(input, tables).unwrap(), execution).unwrap();
     let count = network.parameters.values.len();
     network.parameters.values = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
     network
@@ -236,7 +240,7 @@ fn values_share_buffers_only_in_turn() {
     ]);
     let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
     let graph = Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap();
-    let plan = BufferPlan::new(&graph, &[false, true, true, true, true, true, true]);
+    let plan = BufferPlan::new(&graph, &[false, true, true, true, true, true, true], Precision::Float32);
     // Layers read `a` and the output of `d` in the backward pass, and the caller reads the last output. `b` and `c`
     // are needed until the sum is computed, and the sum needs a third buffer.
     assert_eq!(plan.outputs, [None, None, Some(0), Some(1), Some(2), None, None]);
@@ -250,6 +254,61 @@ fn values_share_buffers_only_in_turn() {
     let summand = plan.summands[1].unwrap();
     assert!(summand != a && summand != b, "{plan:?}");
     assert_eq!(plan.summands.iter().flatten().count(), 1);
+}
+
+/// In bf16, outputs that only layers with bf16 operands read again are kept as bf16: they have a float32 buffer until the
+/// last forward pass that reads them, and from the first to the last such backward pass.
+#[test]
+fn outputs_are_kept_as_bf16() {
+    let layers = json!([
+        {"name": "a", "type": "linear", "units": 4},
+        {"name": "b", "type": "relu"},
+        {"name": "c", "type": "linear", "units": 4},
+        {"name": "d", "type": "tanh"},
+        {"name": "e", "type": "linear", "units": 4, "inputs": ["d"]},
+        {"name": "sum", "type": "add", "inputs": ["b", "e"]},
+    ]);
+    let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers.clone()).unwrap();
+    let graph = Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap();
+    let wanted = [false, true, true, true, true, true, true];
+    let plan = BufferPlan::new(&graph, &wanted, Precision::Bf16);
+    // The backward passes of `c` and `b` read the output of `b`. That of `tanh` needs more precision than bf16 has.
+    let kept: Vec<_> = plan.rounded.iter().map(|kept| kept.map(|kept| (kept.first, kept.last))).collect();
+    assert_eq!(kept, [None, None, Some((2, 1)), None, None, None, None]);
+    let own_buffer: Vec<bool> = plan.outputs.iter().map(Option::is_none).collect();
+    assert_eq!(own_buffer, [true, false, false, false, true, false, true]);
+    // While the gradients of `b` and `c` are computed, `b` is widened; `a` gets its gradient from `b`.
+    let buffer = plan.rounded[2].unwrap().buffer;
+    assert!([1, 2, 3].iter().all(|&source| plan.gradients[source] != Some(buffer)));
+
+    let mut network = network_with(layers, Execution { batch: 1, precision: Precision::Bf16 });
+    network.parameters.values.iter_mut().enumerate().for_each(|(i, w)| *w = (i as f32 + 0.3).sin());
+    network.input_mut(1).copy_from_slice(&[1.0, -0.7, 0.3]);
+    network.forward(1, Mode::Train(Draw::default()));
+    let [a, c]: [Vec<f32>; 2] = ["a", "c"].map(|name| {
+        let of = |tensor: &str| {
+            let find = |p: &&crate::Parameter| p.name == format!("{name}/{tensor}");
+            let found = network.parameters.table.iter().find(find).unwrap();
+            &network.parameters.values[found.range.clone()]
+        };
+        of("weight").iter().chain(of("bias")).copied().collect()
+    });
+    let rounded = |x: f32| widen(round(x));
+    let linear = |wb: &[f32], x: &[f32]| -> Vec<f32> {
+        let (w, b) = wb.split_at(4 * x.len());
+        let row = |w: &[f32]| w.iter().zip(x).map(|(w, x)| rounded(*w) * rounded(*x)).sum::<f32>();
+        w.chunks(x.len()).zip(b).map(|(w, b)| row(w) + b).collect()
+    };
+    let b: Vec<f32> = linear(&a, &[1.0, -0.7, 0.3]).iter().map(|&y| rounded(y.max(0.0))).collect();
+    let (e, c) =
+        (network.parameters.table.iter().find(|p| p.name == "e/weight").unwrap().range.start, linear(&c, &b));
+    let d: Vec<f32> = c.iter().map(|c| c.tanh()).collect();
+    let e = linear(&network.parameters.values[e..], &d);
+    for ((y, b), e) in network.output().iter().zip(&b).zip(&e) {
+        // The sum adds the rounded output of `b`; the rest differs by the order of sums alone.
+        assert!((y - (b + e)).abs() < 1e-5, "{y} {b} {e}");
+    }
+    assert!(b.iter().any(|&b| b > 0.0));
 }
 
 /// Random layers that read random earlier outputs of the same width.
@@ -292,7 +351,9 @@ fn random_layers() -> impl Strategy<Value = Vec<Value>> {
 proptest! {
     /// Two steps of different batches, after the buffers have held NaN.
     #[test]
-    fn shared_buffers_change_no_bit(layers in random_layers()) {
+    fn shared_buffers_change_no_bit(layers in random_layers(), is_bf16 in any::<bool>()) {
+        let precision = if is_bf16 { Precision::Bf16 } else { Precision::Float32 };
+        let execution = Execution { precision, batch: 3 };
         let steps = |mut network: Network| {
             let mut bits = Vec::new();
             network.values.fill(f32::NAN);
@@ -305,8 +366,8 @@ proptest! {
             }
             bits
         };
-        let shared = network(json!(layers), 3);
-        let mut separate = network(json!(layers), 3);
+        let shared = network_with(json!(layers), execution);
+        let mut separate = network_with(json!(layers), execution);
         let elements: Vec<usize> =
             (0..separate.elements.len()).map(|source| separate.graph.shape(source).elements() * 3).collect();
         separate.values.separate(&elements);

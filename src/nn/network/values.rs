@@ -2,10 +2,14 @@
 //!
 //! A shared buffer moves to the output or gradient that uses it, and back when that value is no longer needed: see
 //! [`BufferPlan`]. A value that must not be read at the moment is therefore empty.
+//!
+//! An output that is kept as bf16 is rounded when it has been computed, so all passes read the same values.
 
 use std::mem::swap;
 
-use crate::buffer_plan::BufferPlan;
+use crate::buffer_plan::{BufferPlan, Rounded};
+use ternflock_tensor::bf16::{store, widen_all};
+use ternflock_tensor::{for_each_row, rows, rows_mut};
 
 /// Outputs and gradients, indexed by source number: 0 is the network's input, i + 1 the output of layer i.
 pub struct Values {
@@ -15,6 +19,8 @@ pub struct Values {
     shared: Vec<Vec<f32>>,
     /// The outputs.
     pub outputs: Vec<Vec<f32>>,
+    /// The outputs that are kept as bf16; empty for others.
+    pub rounded: Vec<Vec<u16>>,
     /// The gradients of the outputs.
     pub gradients: Vec<Vec<f32>>,
     /// For a source that several layers read: the sum of the gradients so far, while one of the layers writes its
@@ -22,17 +28,36 @@ pub struct Values {
     pub earlier: Vec<Vec<f32>>,
 }
 
+/// Number of elements that a thread rounds or widens at a time.
+const ROW: usize = 16 * 1024;
+
 impl Values {
-    /// In `outputs`, each output with its own buffer has it; the others are empty.
-    pub fn new(plan: BufferPlan, outputs: Vec<Vec<f32>>, shared: Vec<Vec<f32>>) -> Values {
+    /// In `outputs`, each output with its own buffer has it; the others are empty. In `rounded`, those are that are kept
+    /// as bf16.
+    pub fn new(
+        plan: BufferPlan,
+        outputs: Vec<Vec<f32>>,
+        rounded: Vec<Vec<u16>>,
+        shared: Vec<Vec<f32>>,
+    ) -> Values {
         let none = vec![Vec::new(); outputs.len()];
-        Values { plan, shared, outputs, gradients: none.clone(), earlier: none }
+        Values { plan, shared, outputs, rounded, gradients: none.clone(), earlier: none }
     }
 
     /// Call before the forward pass of layer `layer`.
     pub fn begin_forward(&mut self, layer: usize) {
         if let Some(buffer) = self.plan.outputs[layer + 1] {
             swap(&mut self.outputs[layer + 1], &mut self.shared[buffer]);
+        }
+    }
+
+    /// Call after layer `layer` has computed its output of `elements` elements.
+    pub fn round(&mut self, layer: usize, elements: usize) {
+        let source = layer + 1;
+        if self.plan.rounded[source].is_some() {
+            let values = rows_mut(&mut self.outputs[source][..elements], ROW);
+            let rounded = rows_mut(&mut self.rounded[source][..elements], ROW);
+            for_each_row((values, rounded), |_, (values, rounded)| store(values, rounded));
         }
     }
 
@@ -74,9 +99,30 @@ impl Values {
         swap(&mut self.gradients[source], &mut self.earlier[source]);
     }
 
-    /// Call after the backward pass of layer `layer`.
-    pub fn end_backward(&mut self, layer: usize) {
+    /// Call before the backward pass of layer `layer`, which reads `sources`. `elements` are those of all sources.
+    pub fn begin_layer(&mut self, layer: usize, sources: &[usize], elements: &[usize]) {
+        for source in sources.iter().copied().chain([layer + 1]) {
+            if let Some(Rounded { buffer, first, .. }) = self.plan.rounded[source]
+                && first == layer
+            {
+                swap(&mut self.outputs[source], &mut self.shared[buffer]);
+                let values = rows_mut(&mut self.outputs[source][..elements[source]], ROW);
+                let rounded = rows(&self.rounded[source][..elements[source]], ROW);
+                for_each_row((values, rounded), |_, (values, rounded)| widen_all(rounded, values));
+            }
+        }
+    }
+
+    /// Call after the backward pass of layer `layer`, which reads `sources`.
+    pub fn end_layer(&mut self, layer: usize, sources: &[usize]) {
         self.swap_gradient(layer + 1);
+        for source in sources.iter().copied().chain([layer + 1]) {
+            if let Some(Rounded { buffer, last, .. }) = self.plan.rounded[source]
+                && last == layer
+            {
+                swap(&mut self.outputs[source], &mut self.shared[buffer]);
+            }
+        }
     }
 
     fn swap_gradient(&mut self, source: usize) {
@@ -102,10 +148,16 @@ impl Values {
     /// Gives each value a buffer of its own, with as many `elements` as its source has.
     pub fn separate(&mut self, elements: &[usize]) {
         self.shared.clear();
-        let BufferPlan { outputs, gradients, summands, .. } = &mut self.plan;
+        let BufferPlan { outputs, rounded, gradients, summands, .. } = &mut self.plan;
         for uses in [outputs, gradients, summands] {
             for (buffer, &elements) in uses.iter_mut().zip(elements).filter(|(buffer, _)| buffer.is_some()) {
                 *buffer = Some(self.shared.len());
+                self.shared.push(vec![0.0; elements]);
+            }
+        }
+        for (rounded, &elements) in rounded.iter_mut().zip(elements) {
+            if let Some(rounded) = rounded {
+                rounded.buffer = self.shared.len();
                 self.shared.push(vec![0.0; elements]);
             }
         }

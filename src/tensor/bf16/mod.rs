@@ -22,7 +22,7 @@ mod convert;
 #[cfg(test)]
 mod tests;
 
-pub use convert::{round_all, round_in_place};
+pub use convert::{round_all, round_in_place, store, widen_all};
 
 use crate::isa::Isa;
 

@@ -50,6 +50,15 @@ fn slices_are_rounded_value_by_value() {
     let mut to = vec![1.0; from.len()];
     round_all(&from, &mut to);
     assert!(from.iter().zip(&to).all(|(from, to)| widen(round(*from)).to_bits() == to.to_bits()));
+
+    let (mut values, mut stored) = (from.clone(), vec![0; from.len()]);
+    store(&mut values, &mut stored);
+    assert!(stored.iter().zip(&from).all(|(stored, from)| *stored == round(*from)));
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&values), bits(&to));
+    values.fill(1.0);
+    widen_all(&stored, &mut values);
+    assert_eq!(bits(&values), bits(&to));
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -45,7 +45,7 @@ impl<L: Recurrent> Describe for L {
     }
 
     fn backward_reads(&self) -> BackwardReads {
-        BackwardReads::INPUTS
+        BackwardReads::ROUNDED_INPUTS
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
