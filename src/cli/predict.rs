@@ -108,9 +108,12 @@ fn check(arguments: &Predict) -> Result<Option<&'static dyn Format>> {
 fn keep_inputs(output: &Path, arguments: &Predict) -> Result<()> {
     let Ok(place) = output.canonicalize() else { return Ok(()) };
     let is_there = |path: &Path| path.canonicalize().is_ok_and(|path| path == place);
-    // A dataset is named after its file: `in.h5:/x`.
-    let file =
-        |path: &Path| path.to_str().and_then(|name| name.split_once(":/")).map(|(file, _)| file.into());
+    // A dataset or an array is named after its file: `in.h5:/x`, `in.npz:x`.
+    let file = |path: &Path| {
+        let name = path.to_str()?;
+        let (file, _) = name.split_once(":/").or_else(|| name.rsplit_once(':'))?;
+        Some(file.into())
+    };
     let is_read = |path: &PathBuf| is_there(path) || file(path).is_some_and(|file: PathBuf| is_there(&file));
     match std::iter::once(&arguments.checkpoint).chain(&arguments.inputs).find(|path| is_read(path)) {
         None => Ok(()),

@@ -45,11 +45,11 @@ pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
 pub use samples::{
-    Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
-    split_ordered, to_input,
+    Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Source, SourceRequest, Sources,
+    open_samples, register_dataset, split, split_ordered, to_input,
 };
 pub use survey::{Spread, Survey, survey};
-pub use table::{Encoding, InputColumn};
+pub use table::{Encoding, InputColumn, TableInputs, TableReading};
 pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
     synthetic_set, tokenize,

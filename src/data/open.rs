@@ -61,7 +61,7 @@ fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<D
 /// # Errors
 /// If the directory is refused, or if there is no such data set.
 pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
-    let Some(directory) = directory else { return Ok(()) };
+    let Some(directory) = directory.filter(|_| !job::is_registered(name)) else { return Ok(()) };
     let what = match registry::find(name)?.format {
         Format::Digits | Format::Genesis => "part of the program",
         Format::Synthetic | Format::SyntheticText => "generated",

@@ -29,6 +29,7 @@ pub use sections::{
     Normalisation, OnError, OneOrMore, Optimizer, OptimizerKind, Overlap, Precision, Punctuation, Resize,
     SampleSettings, Scaling, ScalingKind, Schedule, ScheduleKind, Shrink, SmoothOut, Sparsity,
     SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Task, TaskKind, TestFiles, Text,
-    Train, Unseen, Validation, ValidationFiles, Windows, find_preset, presets,
+    Train, Unseen, Validation, ValidationFiles, Windows, find_preset, is_registered, presets,
+    register_dataset_name, register_loss_name,
 };
 pub use syntax::Source;

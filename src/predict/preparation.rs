@@ -26,6 +26,8 @@ pub struct Preparation {
     measured: data::Preparation,
     fit: Option<Fit>,
     axes: Option<job::Axes>,
+    /// The settings of a training table, and how its rows were cut into windows.
+    table: Option<(job::Csv, Option<job::Windows>)>,
     predicts_values: bool,
 }
 
@@ -57,6 +59,7 @@ impl Preparation {
             measured,
             fit: None,
             axes: data.arrays.as_ref().and_then(|arrays| arrays.axes),
+            table: data.csv.clone().map(|csv| (csv, data.windows)),
             // As `TargetKind::described` says it.
             predicts_values: fact(trained, "targets").is_some_and(|targets| targets.contains(" value")),
         };
@@ -90,8 +93,11 @@ impl Preparation {
     }
 
     /// How files are read.
-    pub fn reading(&self) -> Reading {
-        Reading { shape: self.stored, fit: self.fit, axes: self.axes }
+    pub fn reading(&self) -> Reading<'_> {
+        let table = self.table.as_ref().zip(self.measured.table.as_ref());
+        let table =
+            table.map(|((how, windows), encoding)| data::TableReading { how, encoding, windows: *windows });
+        Reading { shape: self.stored, fit: self.fit, axes: self.axes, table }
     }
 
     /// Whether the network predicts values, not classes.

@@ -45,4 +45,5 @@ pub use state::snapshot::Gathered;
 pub use state::trained_on::{check_split, difference};
 pub use step::evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use step::objective::Objective;
+pub use step::registered_loss::register_loss;
 pub use step::trainer::{Rhythm, Trainer, moves_unread_rows, precision};

@@ -8,6 +8,7 @@ use super::element::Element;
 use super::hdf5::Hdf5;
 use super::layout::Layout;
 use super::npy::Npy;
+use super::npz;
 use ternflock_base::error::{Error, Result};
 use ternflock_job::Axes;
 use ternflock_nn::Shape;
@@ -23,14 +24,18 @@ pub struct ArrayInputs {
 }
 
 impl ArrayInputs {
-    /// Opens the array at `path`: a NumPy file, or a dataset of an HDF5 file such as `file.h5:/inputs`. Its dimensions have
-    /// the meaning `axes`, and the samples must have the shape `expected`.
+    /// Opens the array at `path`: a NumPy file, an array in an archive such as `file.npz:inputs`, the only array of such an
+    /// archive, or a dataset of an HDF5 file such as `file.h5:/inputs`. Its dimensions have the meaning `axes`, and the
+    /// samples must have the shape `expected`.
     ///
     /// # Errors
     /// If there is no such array, or if its samples have another shape.
     pub fn open(path: &Path, axes: Option<Axes>, expected: Shape) -> Result<ArrayInputs> {
-        let array: Box<dyn Array> = match path.to_str().filter(|name| !path.exists() && name.contains(":/")) {
-            Some(name) => Box::new(Hdf5::open(name, None)?),
+        let within = path.to_str().filter(|name| !path.exists() && name.contains(':'));
+        let array: Box<dyn Array> = match within {
+            Some(name) if name.contains(":/") => Box::new(Hdf5::open(name, None)?),
+            Some(name) => Box::new(npz::open(name, None)?),
+            None if npz::is_archive(path) => Box::new(npz::open_only(path)?),
             None => Box::new(Npy::open(path)?),
         };
         let row = &array.shape()[1..];

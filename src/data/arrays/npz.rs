@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::npy::Npy;
 use ternflock_base::error::{Error, Result};
-use ternflock_base::io::open_regular;
-use ternflock_base::suggest::suggest;
+use ternflock_base::io::{open_regular, read_start};
+use ternflock_base::suggest::{list, suggest};
 use zip::{CompressionMethod, ZipArchive};
 
 /// Opens the array that `name` says, such as `arrays.npz:inputs`. A relative file name starts from `directory`.
@@ -19,14 +19,43 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Npy> {
         Error::Usage(format!("`{name}` must name a file and an array in it, such as `arrays.npz:inputs`"))
     })?;
     let path = directory.map_or_else(|| file.into(), |directory| directory.join(file));
-    let failed = |message: String| Error::data(&path, message);
-    let file = open_regular(&path).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    open_array(&path, Some(array))
+}
+
+/// Opens the only array of the archive at `path`.
+///
+/// # Errors
+/// Those of [`open`]; also if there are more arrays.
+pub fn open_only(path: &Path) -> Result<Npy> {
+    open_array(path, None)
+}
+
+/// Whether the file at `path` begins as an archive does.
+pub fn is_archive(path: &Path) -> bool {
+    let start = open_regular(path).and_then(|file| read_start(file, 4));
+    start.is_ok_and(|start| start.starts_with(b"PK"))
+}
+
+/// Opens the array called `array` in the archive at `path`; `None`: the only one.
+fn open_array(path: &Path, array: Option<&str>) -> Result<Npy> {
+    let failed = |message: String| Error::data(path, message);
+    let file = open_regular(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
     let again = file.try_clone().map_err(|error| failed(error.to_string()))?;
     let mut archive = ZipArchive::new(BufReader::new(again))
         .map_err(|error| failed(format!("is not an archive that `np.savez` writes: {error}")))?;
+    let names: Vec<String> =
+        archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").into()).collect();
+    let array = match (array, &names[..]) {
+        (Some(array), _) => array,
+        (None, [array]) => array.as_str(),
+        (None, []) => return Err(failed("is an archive without arrays".into())),
+        (None, [first, ..]) => {
+            let all = list(names.iter().map(String::as_str), "`", "`");
+            let shown = path.display();
+            return Err(failed(format!("holds the arrays {all}: name one of them, such as {shown}:{first}")));
+        }
+    };
     let (start, size) = {
-        let names: Vec<String> =
-            archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").into()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let none = || failed(format!("has no array `{array}`; {}", suggest(array, &names)));
         let number = archive.index_for_name(&format!("{array}.npy")).ok_or_else(none)?;

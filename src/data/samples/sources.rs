@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Parts, Preparation, Samples, Selection, sizes, spare_of, split, split_ordered};
+use super::{
+    Parts, Preparation, Samples, Selection, SourceRequest, registered, sizes, spare_of, split, split_ordered,
+};
 use crate::folder::{self, FolderSets, ImageFolder};
 use crate::{arrays, table};
 use ternflock_base::error::{Error, Result};
@@ -44,7 +46,7 @@ pub fn open_samples(
     if let Some(how) = &data.csv {
         return table::open(data, how, task, directory, preparation).map(Some);
     }
-    Ok(None)
+    registered::open(data, &SourceRequest { directory, task, preparation }).transpose()
 }
 
 /// Opens a folder of images.

@@ -3,7 +3,9 @@
 mod cell;
 mod column;
 mod diabetes;
+mod encoder;
 mod encoding;
+mod inputs;
 mod open;
 mod parts;
 mod places;
@@ -15,6 +17,7 @@ mod windows;
 
 pub use diabetes::{OF_DIABETES, diabetes};
 pub use encoding::{Encoding, InputColumn};
+pub use inputs::{TableInputs, TableReading};
 pub use open::open;
 
 #[cfg(test)]

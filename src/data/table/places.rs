@@ -30,6 +30,11 @@ impl Places {
         self.lines.len()
     }
 
+    /// The line of row `row`.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines[row]
+    }
+
     /// The row after the last one of each file.
     pub fn ends(&self) -> Vec<usize> {
         let next = self.files.iter().skip(1).map(|(_, first)| *first);

@@ -1,14 +1,11 @@
 //! Rows of a table as samples: vectors of numbers, each with a class or with values.
 
-use super::column::{Cells, Column, MISSING};
+use super::encoder::Encoder;
 use super::encoding::{Encoding, InputColumn};
-use super::places::Places;
 use super::read::Table;
 use crate::feed::Facts;
 use crate::samples::Samples;
 use ternflock_base::error::{Error, Result};
-use ternflock_base::suggest::suggest;
-use ternflock_base::text::quote;
 use ternflock_nn::{Shape, TargetKind, Targets};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -43,9 +40,6 @@ pub enum TableTargets {
     },
 }
 
-/// The position of no category.
-const NONE: f32 = -1.0;
-
 impl TableSamples {
     /// The rows `rows` of `table`, whose columns `inputs` are those of `encoding`, with `targets`, one per row.
     ///
@@ -58,71 +52,39 @@ impl TableSamples {
         rows: &[usize],
         targets: TableTargets,
     ) -> Result<TableSamples> {
+        let refuse =
+            |row: usize, column: &str, problem: String| Err(table.places.error(row, column, &problem));
+        TableSamples::with_problems(table, inputs, encoding, rows, targets, refuse)
+    }
+
+    /// Like [`TableSamples::new`], but calls `refuse` with the row, the column and the problem of a cell that cannot be
+    /// used. If it accepts the problem, the cell is 0.
+    pub fn with_problems(
+        table: &Table,
+        inputs: &[usize],
+        encoding: &Encoding,
+        rows: &[usize],
+        targets: TableTargets,
+        mut refuse: impl FnMut(usize, &str, String) -> Result<()>,
+    ) -> Result<TableSamples> {
         let width = inputs.len();
         let mut cells = vec![0.0; rows.len() * width];
         for (place, (&at, how)) in inputs.iter().zip(&encoding.inputs).enumerate() {
-            let out = cells.iter_mut().skip(place).step_by(width.max(1));
-            encode(&table.columns[at], how, rows, &table.places, out)?;
+            let column = &table.columns[at];
+            let encoder = Encoder::new(column, how).map_err(|problem| {
+                table.places.error(rows.first().copied().unwrap_or(0), &column.name, &problem)
+            })?;
+            for (&row, out) in rows.iter().zip(cells.iter_mut().skip(place).step_by(width.max(1))) {
+                match encoder.cell(row) {
+                    Ok(cell) => *out = cell,
+                    Err(problem) => refuse(row, &column.name, problem)?,
+                }
+            }
         }
         let is_category = |column: &InputColumn| matches!(column, InputColumn::Category { .. });
         let columns = encoding.inputs.iter().map(|column| (column.width(), is_category(column))).collect();
         Ok(TableSamples { columns, cells, features: encoding.features(), targets })
     }
-}
-
-/// Writes the cells of `column` in `rows` to `out`, encoded as `how` says.
-fn encode<'a>(
-    column: &Column,
-    how: &InputColumn,
-    rows: &[usize],
-    places: &Places,
-    out: impl Iterator<Item = &'a mut f32>,
-) -> Result<()> {
-    let refuse = |row: usize, problem: &str| places.error(row, &column.name, problem);
-    let no_value = "has no value: fill the cell, or set data.missing = \"mean\", \"median\" or \"zero\"";
-    match (how, &column.cells) {
-        (InputColumn::Number { fill, .. }, Cells::Numbers(cells)) => {
-            for (&row, out) in rows.iter().zip(out) {
-                *out = match (cells[row].is_nan(), fill) {
-                    (false, _) => cells[row],
-                    (true, Some(fill)) => *fill,
-                    (true, None) => return Err(refuse(row, no_value)),
-                };
-            }
-        }
-        (InputColumn::Category { categories, other, optional, .. }, Cells::Words(words)) => {
-            let position = |word: &String| categories.binary_search(word).ok();
-            let positions: Vec<Option<usize>> = words.words.iter().map(position).collect();
-            for (&row, out) in rows.iter().zip(out) {
-                let code = words.codes[row];
-                *out = match (code, positions.get(code as usize)) {
-                    (MISSING, _) if *optional => NONE,
-                    (_, Some(Some(position))) => *position as f32,
-                    (_, Some(None)) if *other => categories.len() as f32,
-                    (_, Some(None)) => {
-                        return Err(refuse(row, &unseen(&words.words[code as usize], categories)));
-                    }
-                    (_, None) => return Err(refuse(row, no_value)),
-                };
-            }
-        }
-        (how, _) => {
-            let kind = if matches!(how, InputColumn::Number { .. }) { "numbers" } else { "categories" };
-            let problem = format!("the network was trained on {kind} here");
-            return Err(refuse(rows.first().copied().unwrap_or(0), &problem));
-        }
-    }
-    Ok(())
-}
-
-/// The problem of the category `word`, which is none of the `known` ones.
-fn unseen(word: &str, known: &[String]) -> String {
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    format!(
-        "no training row has the category `{}` ({}); data.unseen = \"other\" accepts such categories",
-        quote(word),
-        suggest(word, &names)
-    )
 }
 
 impl Samples for TableSamples {

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::column::{Cells, Kind, MISSING};
-use super::encoding::Encoding;
+use super::encoding::{Encoding, InputColumn};
+use super::inputs::{TableInputs, TableReading};
 use super::open::{Request, open_files};
 use super::parts::Shares;
 use super::plan::Plan;
@@ -103,7 +104,7 @@ fn what_is_measured_comes_from_the_training_rows() {
     assert!(message.contains(part), "{message}");
     let message = samples(HOUSES, "targets = 'price'", &[0, 2], &[0, 1]).unwrap_err();
     assert!(
-        message.contains("line 3, column `area`: has no value: fill the cell, or set data.missing"),
+        message.contains("line 3, column `area`: has no value: fill the cell, or train with data.missing"),
         "{message}"
     );
     let message = samples("a,b,y\n1,,1\n2,3,2\n", "targets = 'y'\nmissing = 'mean'", &[0], &[0]).unwrap_err();
@@ -272,6 +273,63 @@ fn a_checkpoints_encoding_applies_to_other_rows() {
     };
     let again = open_files([&[other], &[], &[]], &request).unwrap();
     assert_eq!(all(&*again.train), all(&*sets.test.unwrap()));
+}
+
+/// A trained network reads the inputs of other tables: without targets, in another order, one sample per row.
+#[test]
+fn inputs_alone_are_encoded_as_in_training() {
+    let known = "price,area,\"town, or village\",rooms\n1,50,Ulm,2\n2,70,Hof,3\n3,90,Bern,4\n";
+    let (_directory, path) = file(known);
+    let how = table("targets = 'price'");
+    let few = shares(Validation::Count(0), Validation::Count(0), true);
+    let request = Request { how: &how, windows: None, shares: few, has_classes: false, encoding: None };
+    let sets = open_files([std::slice::from_ref(&path), &[], &[]], &request).unwrap();
+    let reading = TableReading { how: &how, encoding: &sets.encoding, windows: None };
+    let (_other, other) = file(
+        "rooms,comment,\"town, or village\",area\n3,x,Ulm,70\n,y,Hof,80\n4,z,Rom,90\n5,,Hof,\n2,,Hof,60\n",
+    );
+    let inputs = TableInputs::open(&other, &reading).unwrap();
+    assert_eq!(inputs.samples(), 5);
+    let read = |number: usize| {
+        let mut out = vec![f32::NAN; sets.encoding.features()];
+        inputs.read(number, &mut out).map(|()| out)
+    };
+    let (_same, full) = file("area,rooms,\"town, or village\",price\n70,3,Ulm,0\n60,2,Hof,0\n");
+    let request = Request { encoding: Some((&sets.encoding, &[])), ..request };
+    let expected = all(&*open_files([&[full], &[], &[]], &request).unwrap().train).0;
+    assert_eq!([read(0).unwrap(), read(4).unwrap()].concat(), expected);
+    let problem = |number: usize| read(number).unwrap_err();
+    assert!(problem(1).starts_with("line 3, column `rooms`: has no value"), "{}", problem(1));
+    assert!(problem(2).contains("line 4, column `town, or village`: no training row has the category `Rom`"));
+    assert!(problem(3).starts_with("line 5, column `area`: has no value"));
+    let (_lacks, lacks) = file("rooms,town,area\n1,Ulm,2\n");
+    let message = TableInputs::open(&lacks, &reading).err().unwrap().to_string();
+    assert!(message.contains("has no column `town, or village`"), "{message}");
+}
+
+/// The last window ends with the table, so that a forecast begins with the row after it.
+#[test]
+fn windows_without_targets_end_with_the_table() {
+    let how = table("targets = 'y'\ninputs = ['y']");
+    let number = InputColumn::Number { name: "y".into(), fill: None };
+    let encoding = Encoding { inputs: vec![number], targets: vec!["y".into()] };
+    let reading = |stride| TableReading { how: &how, encoding: &encoding, windows: Some(cut(3, 2, stride)) };
+    let content: String = (0..8)
+        .map(|t| format!("{t},{}\n", if t == 2 { "NA".into() } else { (10 * t).to_string() }))
+        .collect();
+    let (_directory, path) = file(format!("t,y\n{content}"));
+    let inputs = TableInputs::open(&path, &reading(2)).unwrap();
+    assert_eq!(inputs.samples(), 3);
+    let read = |number: usize| {
+        let mut out = [f32::NAN; 3];
+        inputs.read(number, &mut out).map(|()| out)
+    };
+    // Rows 1 to 3 have a hole.
+    assert!(read(0).unwrap_err().starts_with("line 4, column `y`: has no value"));
+    assert_eq!([read(1).unwrap(), read(2).unwrap()], [[30.0, 40.0, 50.0], [50.0, 60.0, 70.0]]);
+    let (_few, few) = file("y\n1\n2\n");
+    let message = TableInputs::open(&few, &reading(1)).err().unwrap().to_string();
+    assert!(message.contains("has 2 rows, too few for a window of 3"), "{message}");
 }
 
 #[test]

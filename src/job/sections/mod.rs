@@ -21,7 +21,8 @@ pub use checkpoint::Checkpoint;
 pub use data::{
     ArrayFiles, Arrays, Augment, Axes, Colour, Columns, Csv, DATASETS, Data, Draw, Folder, Idx, Level,
     Missing, Normalisation, OnError, OneOrMore, Punctuation, Resize, SampleSettings, Split, Synthetic,
-    SyntheticText, TestFiles, Text, Unseen, Validation, ValidationFiles, Windows,
+    SyntheticText, TestFiles, Text, Unseen, Validation, ValidationFiles, Windows, is_registered,
+    register_dataset_name,
 };
 pub use exchange::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};
@@ -34,7 +35,7 @@ pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
 pub use stage::Stage;
-pub use task::{ClassWeights, LossKind, Metric, Task, TaskKind};
+pub use task::{ClassWeights, LossKind, Metric, Task, TaskKind, register_loss_name};
 pub use train::{Precision, Train};
 
 pub(crate) use stage::{IN_STAGE, INHERITED, STAGE, read as read_stages};

@@ -2,11 +2,13 @@
 
 mod choices;
 mod keys;
+mod loss_kind;
 mod metric;
 
 use serde::Serialize;
 
-pub use choices::{ClassWeights, LossKind, TaskKind};
+pub use choices::{ClassWeights, TaskKind};
+pub use loss_kind::{LossKind, register_loss_name};
 pub use metric::Metric;
 
 use crate::syntax::{Definition, SectionReader};
@@ -56,17 +58,14 @@ impl Task {
 
     /// The kind that the job asks for, by `kind` or by a loss that only one kind of target can have; `None`: the data decide.
     pub fn asked_kind(&self) -> Option<TaskKind> {
-        let by_loss = |loss| match loss {
-            LossKind::CrossEntropy => None,
-            LossKind::BinaryCrossEntropy => Some(TaskKind::MultiLabel),
-            LossKind::Mse | LossKind::Mae | LossKind::Huber => Some(TaskKind::Regression),
-        };
+        // What only cross-entropy would say, the data say too.
+        let by_loss = |loss: LossKind| loss.kinds().first().copied().filter(|kind| kind.predicts_values());
         self.kind.or_else(|| self.loss.and_then(by_loss))
     }
 
     /// The loss for the kind `kind`.
     pub fn loss_for(&self, kind: TaskKind) -> LossKind {
-        self.loss.unwrap_or(kind.losses()[0])
+        self.loss.unwrap_or_else(|| LossKind::of(kind)[0])
     }
 
     /// The metric for the kind `kind`.
@@ -81,14 +80,16 @@ impl Task {
         let mut refuse = |key: &dyn Definition, message: String| {
             problems.push((key.name(), format!("task.{} {message}", key.name())));
         };
-        if !kind.losses().contains(&loss) {
-            let losses: Vec<_> = kind.losses().iter().map(|loss| loss.name()).collect();
+        if !loss.kinds().contains(&kind) {
+            let losses: Vec<_> = LossKind::of(kind).iter().map(|loss| loss.name()).collect();
             refuse(&LOSS, format!("= \"{}\": {}", loss.name(), fitting(name, &losses)));
         } else {
             let classes = matches!(kind, TaskKind::Classification | TaskKind::MultiLabel);
             let is_balanced = self.class_weights == Some(ClassWeights::Balanced);
             if self.class_weights.is_some() && !classes {
                 refuse(&CLASS_WEIGHTS, format!("is for classes and labels; the task is \"{name}\""));
+            } else if self.class_weights.is_some() && matches!(loss, LossKind::Registered(_)) {
+                refuse(&CLASS_WEIGHTS, format!("belongs to cross-entropy; this loss is \"{}\"", loss.name()));
             } else if is_balanced && kind == TaskKind::MultiLabel {
                 let message = "= \"balanced\" is for classes; give one number per label for \"multi-label\"";
                 refuse(&CLASS_WEIGHTS, message.into());

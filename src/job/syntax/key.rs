@@ -61,6 +61,8 @@ pub(crate) struct Of {
     pub kinds: &'static [&'static str],
     /// Their common name; empty: they are listed.
     pub called: &'static str,
+    /// Whether a kind that is not in `kinds` is one of them, such as a dataset that a program registers.
+    pub also: fn(&str) -> bool,
 }
 
 impl Of {
@@ -69,12 +71,12 @@ impl Of {
 
     /// Only `kinds`.
     pub const fn kinds(kinds: &'static [&'static str]) -> Self {
-        Of { kinds, called: "" }
+        Of { kinds, called: "", also: |_| false }
     }
 
     /// Whether `kind` is one of them.
     pub fn includes(&self, kind: &str) -> bool {
-        self.kinds.is_empty() || self.kinds.contains(&kind)
+        self.kinds.is_empty() || self.kinds.contains(&kind) || (self.also)(kind)
     }
 }
 

@@ -34,6 +34,7 @@ fn everything() -> Job {
             idx: Some(Idx { classes: Some(26), first_label: 1 }),
             csv: None,
             windows: None,
+            options: None,
             synthetic: None,
             synthetic_text: None,
         },

@@ -26,6 +26,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 idx: None,
                 csv: None,
                 windows: None,
+                options: None,
                 synthetic: None,
                 synthetic_text: None,
             },

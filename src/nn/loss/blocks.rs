@@ -57,7 +57,7 @@ pub(super) fn over_blocks(
 
 /// The tally of a loss that is the mean over outputs of `loss(difference)`, whose derivative is `slope(difference)`; the
 /// difference is output minus target.
-pub(super) fn of_differences(
+pub fn of_differences(
     outputs: &[f32],
     targets: &Targets,
     weight: f32,

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub use absolute_error::AbsoluteError;
 pub use binary_cross_entropy::BinaryCrossEntropy;
+pub use blocks::of_differences;
 pub use cross_entropy::{CrossEntropy, softmax_cross_entropy};
 pub use huber::Huber;
 pub use squared_error::SquaredError;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::array::ArrayFile;
 use super::idx::IdxImages;
 use super::picture::{self, PictureFile};
+use super::table::TableFile;
 use super::{Inputs, Reading, Stored};
 use crate::{Item, Items};
 use ternflock_base::error::{Error, Result};
@@ -78,25 +79,29 @@ const MAGIC: u64 = 8;
 
 /// Opens one file.
 fn open(path: &Path, how: &Reading) -> Result<Box<dyn Inputs>> {
-    // A dataset in an HDF5 file.
-    if !path.exists() && path.as_os_str().as_bytes().windows(2).any(|pair| pair == b":/") {
+    // An array in an HDF5 file or in an archive.
+    if !path.exists() && path.as_os_str().as_bytes().contains(&b':') {
         return Ok(Box::new(ArrayFile::open(path, how)?));
     }
     let unreadable = |error: std::io::Error| Error::data(path, format!("cannot be read: {error}"));
     let start = open_regular(path).and_then(|file| read_start(file, MAGIC)).map_err(unreadable)?;
     match start[..] {
-        [0, 0, 8, 3, ..] | [0x1f, 0x8b, ..] => Ok(Box::new(IdxImages::open(path)?)),
+        [0, 0, 8, 3, ..] => Ok(Box::new(IdxImages::open(path)?)),
+        [0x1f, 0x8b, ..] if how.table.is_none() => Ok(Box::new(IdxImages::open(path)?)),
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
             Ok(Box::new(PictureFile::new(path.into(), how)))
         }
-        [0x93, b'N', b'U', b'M', ..] => Ok(Box::new(ArrayFile::open(path, how)?)),
+        [0x93, b'N', b'U', b'M', ..] | [b'P', b'K', ..] => Ok(Box::new(ArrayFile::open(path, how)?)),
         [0x89, b'H', b'D', b'F', ..] => {
             Err(Error::data(path, "is an HDF5 file: name a dataset in it, such as `file.h5:/inputs`"))
         }
         [] => Err(Error::data(path, "is empty")),
-        _ => Err(Error::data(
-            path,
-            "has no format that is known here: use PNG or JPEG images, a folder of them, IDX files of images, NumPy files (.npy) or `file.h5:/dataset`",
-        )),
+        _ => match &how.table {
+            Some(table) => Ok(Box::new(TableFile::open(path, table, how.shape)?)),
+            None => Err(Error::data(
+                path,
+                "has no format that is known here: use PNG or JPEG images, a folder of them, IDX files of images, NumPy files (.npy, .npz) or `file.h5:/dataset`; only networks that were trained on a table read CSV files",
+            )),
+        },
     }
 }

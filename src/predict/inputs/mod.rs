@@ -5,12 +5,13 @@ mod array;
 mod collection;
 mod idx;
 mod picture;
+mod table;
 
 pub use collection::Collection;
 
 use std::path::Path;
 
-use ternflock_data::Fit;
+use ternflock_data::{Fit, TableReading};
 use ternflock_job::Axes;
 use ternflock_nn::Shape;
 
@@ -33,13 +34,15 @@ impl Default for Stored {
 
 /// How files are read for a network.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub struct Reading<'a> {
     /// The shape of a sample in a file.
     pub shape: Shape,
     /// How pictures get their size; `None`: pictures of another size are refused.
     pub fit: Option<Fit>,
     /// The meaning of the dimensions of an array; `None`: their number decides.
     pub axes: Option<Axes>,
+    /// How tables are read; `None`: the network was not trained on a table.
+    pub table: Option<TableReading<'a>>,
 }
 
 /// The unit of the values in a file, before mean and standard deviation are applied.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::registered_loss::registered_loss;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_data::{EvaluationFeed, TrainingFeed};
@@ -81,6 +82,10 @@ impl Criterion {
             LossKind::Mse => Arc::new(SquaredError),
             LossKind::Mae => Arc::new(AbsoluteError),
             LossKind::Huber => Arc::new(Huber::new(asked.huber_delta.unwrap_or(1.0) as f32)),
+            LossKind::Registered(name) => registered_loss(name).ok_or_else(|| {
+                let message = format!("task.loss = \"{name}\": its name is registered, but not the loss");
+                ("task.loss".to_owned(), message)
+            })?,
         };
         let squared_scale = scale.unwrap_or_default().iter().map(|scale| scale * scale).collect();
         Ok(Criterion { task, target, loss, squared_scale, scale: scale.map(<[f32]>::to_vec) })

@@ -6,5 +6,6 @@ pub mod criterion;
 pub mod evaluate;
 pub mod objective;
 pub mod recurrent_state;
+pub mod registered_loss;
 pub mod statistics;
 pub mod trainer;

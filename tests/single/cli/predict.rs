@@ -287,6 +287,72 @@ fn a_regression_predicts_values_from_arrays() {
     assert_eq!(run("holes.npy --skip-bad").ended(0).out.lines().count(), 80);
 }
 
+/// A table is read as in training: columns by name, categories, no targets. A forecast begins after the last row.
+#[test]
+fn tables_and_archives_are_read() {
+    let place = Place::new(PROGRAM);
+    let town = |row: usize| ["Ulm", "Hof"][row % 2];
+    let price = |row: usize| 100.0 * (row % 7) as f64 + if row % 2 == 0 { 50.0 } else { 0.0 };
+    let rows: String =
+        (0..120).map(|row| format!("{},{},{},k{row}\n", price(row), row % 7, town(row))).collect();
+    place.write("houses.csv", format!("price,rooms,town,key\n{rows}"));
+    let job = |data: &str, layers: &str| {
+        format!(
+            "[data]\ndataset = \"csv\"\n{data}\n[train]\nsteps = 600\nglobal_batch = 16\neval_every = 0\n[optimizer]\n\
+             learning_rate = 0.1\n{layers}"
+        )
+    };
+    let linear = "[[model.layers]]\nname = \"values\"\ntype = \"linear\"\nunits = \"targets\"\n";
+    let data = "file = \"houses.csv\"\ntargets = \"price\"\nignore = [\"key\"]";
+    place.write("houses.toml", job(data, linear));
+    place.run("train houses.toml --run-dir run").ended(0);
+    let run = |line: &str| place.run(&format!("predict run/checkpoints/step-0000000600.h5 {line}"));
+    place.write("new.csv", "town,rooms\nUlm,3\nHof,\nRom,2\nHof,5\n");
+    let rows = run("new.csv --skip-bad --json").json()["predictions"].clone();
+    let [first, last] = rows.as_array().unwrap().as_slice() else { panic!("{rows}") };
+    for (row, number, expected) in [(first, 0, 350.0), (last, 3, 500.0)] {
+        assert_eq!(row["sample"], json!(number));
+        let output = row["output"].as_f64().unwrap();
+        assert!((output - expected).abs() < 5.0, "{output} {expected}");
+    }
+    run("new.csv").refused(
+        3,
+        &[
+            "new.csv: sample 1 line 3, column `rooms`: has no value",
+            "sample 2 line 4, column `town`",
+            "2 of 4 samples",
+        ],
+    );
+    place.write("lacks.csv", "town,room\nUlm,3\n");
+    run("lacks.csv").refused(3, &["lacks.csv: has no column `rooms`; did you mean `room`?"]);
+    run("houses.csv -o houses.csv --overwrite").refused(2, &["it would replace houses.csv"]);
+
+    // The network reads two categories and a number, so it also takes arrays of three features.
+    let features: Vec<u8> = [3.0_f32, 0.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let array = npy("<f4", "1, 3", features);
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("x.npy", stored).unwrap();
+    std::io::Write::write_all(&mut archive, &array).unwrap();
+    place.write("one.npz", archive.finish().unwrap().into_inner());
+    let of_archive = |name: &str| run(&format!("{name} --json")).json()["predictions"][0]["output"].clone();
+    assert_eq!(of_archive("one.npz"), first["output"]);
+    assert_eq!(of_archive("one.npz:x"), first["output"]);
+    run("one.npz:y").refused(3, &["has no array `y`", "`x`"]);
+
+    let series: String = (0..80).map(|t| format!("{t}\n")).collect();
+    place.write("series.csv", format!("y\n{series}"));
+    let data = "file = \"series.csv\"\ntargets = \"y\"\nwindow = 4\nhorizon = 2";
+    place.write("series.toml", job(data, &format!("[[model.layers]]\ntype = \"flatten\"\n{linear}")));
+    place.run("train series.toml --run-dir forecast").ended(0);
+    let out = place.run("predict forecast/checkpoints/step-0000000600.h5 series.csv").ended(0).out;
+    let last: Vec<&str> = out.lines().last().unwrap().split(',').collect();
+    assert_eq!(last[..2], ["series.csv", "76"]);
+    for (output, expected) in last[2..].iter().zip([80.0, 81.0]) {
+        assert!((output.parse::<f64>().unwrap() - expected).abs() < 1.0, "{out}");
+    }
+}
+
 /// The classes of a folder have names, and its pictures are resized as in training.
 #[test]
 fn classes_of_a_folder_are_called_by_their_names() {

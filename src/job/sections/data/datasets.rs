@@ -1,8 +1,11 @@
 //! The names of the datasets, and the families that share keys.
 
-use crate::syntax::{Definition, Of, SectionReader};
+use std::sync::{PoisonError, RwLock};
 
-/// The possible values of `data.dataset`.
+use crate::syntax::{Definition, Of, SectionReader};
+use ternflock_base::error::{Error, Result};
+
+/// The possible values of `data.dataset`, without those that a program registers.
 pub const DATASETS: [&str; 18] = [
     "mnist",
     "fashion-mnist",
@@ -24,6 +27,33 @@ pub const DATASETS: [&str; 18] = [
     "sunspots",
 ];
 
+/// The names of datasets of other programs that use this library.
+static REGISTERED: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
+
+/// Makes `dataset = "name"` valid in jobs. It only makes the name known; `ternflock_data::register_dataset` also registers
+/// the source of the samples.
+///
+/// # Errors
+/// [`Error::Usage`] if there is a dataset of this name.
+pub fn register_dataset_name(name: &'static str) -> Result<()> {
+    if names().contains(&name) {
+        return Err(Error::Usage(format!("there is a dataset called `{name}` already")));
+    }
+    REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(name);
+    Ok(())
+}
+
+/// Whether a program has registered the dataset `name`.
+pub fn is_registered(name: &str) -> bool {
+    REGISTERED.read().unwrap_or_else(PoisonError::into_inner).contains(&name)
+}
+
+/// The names of all datasets.
+pub(super) fn names() -> Vec<&'static str> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    DATASETS.iter().chain(registered.iter()).copied().collect()
+}
+
 /// The dataset of images in the user's own IDX files.
 pub(super) const IDX: &str = "idx";
 
@@ -43,7 +73,7 @@ pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
 pub(super) const CSV: &str = "csv";
 
 /// The datasets of tables: columns by name.
-pub(super) const TABLES: Of = Of { kinds: &[CSV, "diabetes", "sunspots"], called: "tables" };
+pub(super) const TABLES: Of = Of { kinds: &[CSV, "diabetes", "sunspots"], called: "tables", ..Of::EVERY };
 
 /// The datasets whose rows can follow each other in time.
 pub(super) const WINDOWED: Of = TABLES;
@@ -58,12 +88,13 @@ pub(super) const NPY: &str = "npy";
 pub(super) const NPZ: &str = "npz";
 
 /// The datasets of arrays in the user's own files.
-pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY, NPZ], called: "arrays" };
+pub(super) const ARRAYS: Of = Of { kinds: &[HDF5, NPY, NPZ], called: "arrays", ..Of::EVERY };
 
 /// The datasets of samples of any kind, which are split and normalised as the job says.
 pub(super) const SAMPLES: Of = Of {
     kinds: &[HDF5, NPY, NPZ, FOLDER, CSV, "diabetes", "sunspots"],
     called: "arrays, folders of images and tables",
+    also: is_registered,
 };
 
 /// The datasets with a validation split.
@@ -84,23 +115,30 @@ pub(super) const SPLIT: Of = Of {
         "sunspots",
     ],
     called: "images, arrays and tables",
+    also: is_registered,
 };
 
 /// The datasets of images.
-pub(super) const IMAGES: Of =
-    Of { kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX], called: "images" };
+pub(super) const IMAGES: Of = Of {
+    kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX],
+    called: "images",
+    ..Of::EVERY
+};
 
 /// The datasets whose training images may vary. Samples of other shapes are refused when they are opened.
 pub(super) const VARIED: Of = Of {
     kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX, HDF5, NPY, NPZ, FOLDER],
     called: "images",
+    also: is_registered,
 };
 
 /// The datasets of text that is stored in files.
-pub(super) const TEXT_FILES: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT], called: "text in files" };
+pub(super) const TEXT_FILES: Of =
+    Of { kinds: &["genesis", "kjv", "ptb", TEXT], called: "text in files", ..Of::EVERY };
 
 /// All datasets of text.
-pub(super) const TEXTS: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT, SYNTHETIC_TEXT], called: "texts" };
+pub(super) const TEXTS: Of =
+    Of { kinds: &["genesis", "kjv", "ptb", TEXT, SYNTHETIC_TEXT], called: "texts", ..Of::EVERY };
 
 /// Whether `dataset` is text that is stored in files.
 pub(super) fn is_text(dataset: &str) -> bool {

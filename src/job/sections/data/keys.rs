@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::datasets::{CSV, DATASETS, FOLDER, HDF5, IDX, IMAGES, NPY, NPZ, TEXT};
-use super::{arrays, augment, csv, folder, idx, samples, split, synthetic, synthetic_text, text, windows};
+use super::datasets::{CSV, FOLDER, HDF5, IDX, IMAGES, NPY, NPZ, TEXT, is_registered, names};
+use super::{
+    arrays, augment, csv, folder, idx, options, samples, split, synthetic, synthetic_text, text, windows,
+};
 use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
 
 pub(super) const DATASET: Key<String, Required> = Key::new(
@@ -23,24 +25,28 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
 .such(Rule::Such {
     must_be: "the name of a dataset",
     holds: |name| !name.is_empty(),
-    schema: || json!({ "enum": DATASETS }),
+    schema: || json!({ "enum": names() }),
 });
 
 pub(super) const DIR: Key<PathBuf, Absent> =
     Key::new("dir", Absent("the usual directory of the dataset"), "the directory of its files.").of(Of {
         kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT, "diabetes", "sunspots"],
         called: IN_A_DIRECTORY,
+        ..Of::EVERY
     });
 
-pub(super) const IDX_DIR: Key<PathBuf, Reported> =
-    Key::new(DIR.name, Reported, DIR.meaning).of(Of { kinds: &[IDX, FOLDER], called: IN_A_DIRECTORY });
+pub(super) const IDX_DIR: Key<PathBuf, Reported> = Key::new(DIR.name, Reported, DIR.meaning).of(Of {
+    kinds: &[IDX, FOLDER],
+    called: IN_A_DIRECTORY,
+    ..Of::EVERY
+});
 
 pub(super) const BASE_DIR: Key<PathBuf, Absent> = Key::new(
     DIR.name,
     Absent("the current directory"),
     "the directory that the relative paths of this section start from.",
 )
-.of(Of { kinds: &[HDF5, NPY, NPZ, CSV], called: "arrays and tables in your own files" });
+.of(Of { kinds: &[HDF5, NPY, NPZ, CSV], called: "arrays and tables in your own files", also: is_registered });
 
 const IN_A_DIRECTORY: &str = "datasets in a directory";
 
@@ -73,7 +79,7 @@ pub(super) const NORMALISATION: &[&dyn Definition] = &[&MEAN, &STD];
 
 /// The section `[data]`.
 pub(crate) const SECTION: Section = Section {
-    selector: Some(Selector { key: &DATASET, kinds: || DATASETS.to_vec(), resets: false }),
+    selector: Some(Selector { key: &DATASET, kinds: names, resets: false }),
     ..Section::new(
         "data",
         "What the job trains and evaluates on.",
@@ -95,6 +101,7 @@ pub(crate) const SECTION: Section = Section {
             &[&DIR, &IDX_DIR, &BASE_DIR],
             NORMALISATION,
             augment::KEYS,
+            options::KEYS,
         ],
     )
 };

@@ -8,6 +8,7 @@ mod datasets;
 mod folder;
 mod idx;
 mod keys;
+mod options;
 mod samples;
 mod sequences;
 mod split;
@@ -24,7 +25,7 @@ pub use arrays::{ArrayFiles, Arrays, Axes, TestFiles, ValidationFiles};
 pub use augment::Augment;
 pub use columns::{Columns, OneOrMore};
 pub use csv::{Csv, Missing, Unseen};
-pub use datasets::DATASETS;
+pub use datasets::{DATASETS, is_registered, register_dataset_name};
 pub use folder::{Colour, Folder, OnError, Resize};
 pub use idx::Idx;
 pub use samples::{Draw, Normalisation, SampleSettings};
@@ -43,7 +44,7 @@ pub(crate) use keys::SECTION;
 /// The section `[data]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Data {
-    /// One of [`DATASETS`].
+    /// One of [`DATASETS`], or a name that a program has registered.
     pub dataset: String,
     /// The directory of the files; `None`: the usual directory of this dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +82,9 @@ pub struct Data {
     /// How rows are cut into windows; `None`: each row is a sample.
     #[serde(flatten)]
     pub windows: Option<Windows>,
+    /// The settings of a dataset that a program has registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<toml::Table>,
     /// The settings for random images; `None` for other datasets.
     #[serde(flatten)]
     pub synthetic: Option<Synthetic>,
@@ -102,6 +106,7 @@ impl Data {
             idx: Idx::read(section, &dataset),
             csv: Csv::read(section, &dataset),
             windows: Windows::read(section, &dataset),
+            options: options::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
             synthetic_text,
             dataset,
@@ -122,8 +127,9 @@ impl Data {
     fn check(&self, section: &mut SectionReader) {
         let dataset = self.dataset.as_str();
         // A dataset that is missing or is not a string has been reported already; it reads as "".
-        if !dataset.is_empty() && !DATASETS.contains(&dataset) {
-            let names = one_of(&DATASETS, Some(dataset));
+        let names = datasets::names();
+        if !dataset.is_empty() && !names.contains(&dataset) {
+            let names = one_of(&names, Some(dataset));
             section.refuse(DATASET.name, format!("data.dataset must be {names}, found \"{dataset}\""));
         }
         if self.is_text() {

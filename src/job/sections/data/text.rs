@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::datasets::{DATASETS, SAMPLES, SYNTHETIC_TEXT, TEXT, TEXT_FILES, is_text};
+use super::datasets::{self, SAMPLES, SYNTHETIC_TEXT, TEXT, TEXT_FILES, is_text};
 use super::sequences::{EVALUATION_COLUMNS, SEQUENCE_LENGTH};
 use crate::syntax::{Absent, Definition, Given, Key, Of, Reported, SectionReader, above, at_least, choices};
 
@@ -141,10 +141,12 @@ choices! { Punctuation: Attached = "attached", Apart = "apart" }
 pub(super) fn read(section: &mut SectionReader, dataset: &str) -> Option<Text> {
     if !is_text(dataset) {
         // If the dataset is unknown, it is not known which keys are wrong.
-        if DATASETS.contains(&dataset) {
+        if datasets::names().contains(&dataset) {
             let why = match dataset {
                 SYNTHETIC_TEXT => format!("is for text in files; \"{dataset}\" is generated"),
-                _ if SAMPLES.includes(dataset) => format!("is for text; \"{dataset}\" is not one"),
+                _ if SAMPLES.includes(dataset) => {
+                    format!("is for text; \"{dataset}\" is not one")
+                }
                 _ => format!("is for text; \"{dataset}\" is a dataset of images"),
             };
             section.refuse_foreign(KEYS, dataset, |path, _| format!("{path} {why}"));

@@ -43,15 +43,6 @@ impl TaskKind {
         matches!(self, TaskKind::MultiLabel | TaskKind::Regression | TaskKind::Forecast)
     }
 
-    /// The losses that fit, the default first.
-    pub fn losses(self) -> &'static [LossKind] {
-        match self {
-            TaskKind::Classification | TaskKind::LanguageModel => &[LossKind::CrossEntropy],
-            TaskKind::MultiLabel => &[LossKind::BinaryCrossEntropy],
-            TaskKind::Regression | TaskKind::Forecast => &[LossKind::Mse, LossKind::Mae, LossKind::Huber],
-        }
-    }
-
     /// The metrics that fit, the default first.
     pub fn metrics(self) -> &'static [Metric] {
         match self {
@@ -60,38 +51,6 @@ impl TaskKind {
             TaskKind::Regression | TaskKind::Forecast => &[Metric::Rmse, Metric::Mae, Metric::R2],
             TaskKind::LanguageModel => &[Metric::Perplexity],
         }
-    }
-}
-
-/// A loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossKind {
-    /// Softmax cross-entropy.
-    CrossEntropy,
-    /// Binary cross-entropy of logits.
-    BinaryCrossEntropy,
-    /// The mean squared error.
-    Mse,
-    /// The mean absolute error.
-    Mae,
-    /// Huber's loss: a square for small errors, a line for large ones.
-    Huber,
-}
-
-choices! {
-    LossKind:
-    CrossEntropy = "cross-entropy",
-    BinaryCrossEntropy = "binary-cross-entropy",
-    Mse = "mse",
-    Mae = "mae",
-    Huber = "huber",
-}
-
-impl LossKind {
-    /// The name in job files.
-    pub fn name(self) -> &'static str {
-        word(self)
     }
 }
 
