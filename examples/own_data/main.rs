@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use ternflock::data::{Facts, Preparation, Samples, Source, SourceRequest, Sources, register_dataset};
+use ternflock::data::{Preparation, SampleRequest, SampleSource, Samples, Sources, register_dataset};
 use ternflock::error::{Error, Result};
 use ternflock::nn::{Shape, TargetKind, Targets};
 
@@ -33,10 +33,10 @@ pub struct Waves {
     noise: f32,
 }
 
-impl Source for Waves {
-    fn open(&self, _: &SourceRequest<'_>) -> Result<Sources> {
-        if self.samples < 10 || !(2..1 << 20).contains(&self.steps) || !self.noise.is_finite() {
-            let message = "needs at least 10 samples, 2 steps to 2^20 and a finite noise";
+impl SampleSource for Waves {
+    fn open(&self, _: &SampleRequest<'_>) -> Result<Sources> {
+        if self.samples < 10 || !(2..=1 << 20).contains(&self.steps) || !self.noise.is_finite() {
+            let message = "needs at least 10 samples, 2 to 2^20 steps and a finite noise";
             return Err(Error::Usage(format!("data.options of dataset \"waves\": {message}")));
         }
         // The program splits off the validation and the test set, as the job says.
@@ -83,16 +83,6 @@ impl Samples for Waves {
     fn hash(&self) -> u64 {
         let parts = [self.samples as u64, self.steps as u64, self.noise.to_bits().into()];
         parts.into_iter().fold(0, |hash, part| (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    /// A run that resumes compares them.
-    fn facts(&self) -> Facts {
-        vec![
-            ("samples", self.samples.to_string()),
-            ("shape", format!("{}x1", self.steps)),
-            ("targets", self.target().described()),
-            ("contents", format!("{:016x}", self.hash())),
-        ]
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Once;
 use std::sync::atomic::AtomicBool;
 
 use super::register;
@@ -25,10 +26,16 @@ fn write(directory: &Path, options: &str) -> std::path::PathBuf {
     path
 }
 
+/// The tests share a process.
+fn registered() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| register().unwrap());
+}
+
 /// Trained on normalised targets; the checkpoint knows the options and the normalisation.
 #[test]
 fn data_of_ones_own_are_used_like_the_others() {
-    register().unwrap();
+    registered();
     let directory = tempfile::tempdir().unwrap();
     let path = write(directory.path(), "options = { samples = 1500, steps = 48, noise = 0.1 }");
     let loaded = ternflock::train::load(&path, &[]).unwrap();
@@ -48,8 +55,7 @@ fn data_of_ones_own_are_used_like_the_others() {
 
 #[test]
 fn wrong_options_of_ones_own_data_are_explained() {
-    // Another test of this process may have registered it.
-    let _ = register();
+    registered();
     let directory = tempfile::tempdir().unwrap();
     let message = |options: &str| {
         let path = write(directory.path(), options);

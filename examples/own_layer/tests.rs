@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Once;
 use std::sync::atomic::AtomicBool;
 
 use super::{Softsign, register};
@@ -23,10 +24,16 @@ fn train(job: &str, directory: &Path) -> Summary {
     run(&loaded, &options, &mut World::alone(), &AtomicBool::new(false), &mut |_| ()).unwrap()
 }
 
+/// The tests share a process.
+fn registered() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| register().unwrap());
+}
+
 /// Trained, stored, read back, and with the same outputs.
 #[test]
 fn a_layer_of_ones_own_is_used_like_the_others() {
-    register().unwrap();
+    registered();
     let directory = tempfile::tempdir().unwrap();
     let layers = "[[model.layers]]\ntype = 'linear'\nunits = 40\n[[model.layers]]\ntype = 'softsign'\ns = 0.5\n\
                   [[model.layers]]\ntype = 'linear'\nunits = 'classes'\n";
@@ -54,8 +61,7 @@ fn a_layer_of_ones_own_is_used_like_the_others() {
 /// The messages are those of built-in layers.
 #[test]
 fn wrong_options_of_ones_own_layer_are_explained() {
-    // Another test of this process may have registered it.
-    let _ = register();
+    registered();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("own.toml");
     let message = |layer: &str| {

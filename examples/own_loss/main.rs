@@ -1,5 +1,5 @@
-//! The program with a loss of its own: `task.loss = "quantile-90"`. A network that makes it small predicts the value
-//! that is exceeded in one of ten cases.
+//! The program with a loss of its own: `task.loss = "quantile-90"`. A network trained with it predicts the
+//! value that is exceeded in one case out of ten.
 //!
 //! Sample runs:
 //!   cargo run --release --example own_loss -- train own.toml
@@ -22,7 +22,7 @@ use ternflock::train::register_loss;
 #[derive(Clone, Copy, Debug)]
 pub struct Quantile {
     /// q.
-    share: f32,
+    quantile: f32,
     name: &'static str,
 }
 
@@ -38,7 +38,7 @@ impl Loss for Quantile {
         weight: f32,
         gradient: Option<&mut [f32]>,
     ) -> Tally {
-        let below = self.share;
+        let below = self.quantile;
         // The difference is output minus target.
         let slope = move |d: f32| if d < 0.0 { -below } else { 1.0 - below };
         let loss = move |d: f64| d * if d < 0.0 { -f64::from(below) } else { 1.0 - f64::from(below) };
@@ -48,7 +48,7 @@ impl Loss for Quantile {
 
 /// Makes the loss known to jobs and checkpoints.
 pub fn register() -> Result<()> {
-    let loss = Quantile { share: 0.9, name: "quantile-90" };
+    let loss = Quantile { quantile: 0.9, name: "quantile-90" };
     register_loss(&[TaskKind::Regression, TaskKind::Forecast], loss)
 }
 

@@ -49,7 +49,7 @@ fn a_loss_of_ones_own_decides_what_is_learnt() {
     let message = ternflock::train::load(&path, &[]).unwrap_err().to_string();
     assert!(message.contains("did you mean `quantile-90`?"), "{message}");
     let message = |name| {
-        let loss = Quantile { share: 0.5, name };
+        let loss = Quantile { quantile: 0.5, name };
         register_loss(&[TaskKind::Regression], loss).unwrap_err().to_string()
     };
     assert!(message("quantile-90").contains("a loss called `quantile-90` already"));
@@ -58,7 +58,7 @@ fn a_loss_of_ones_own_decides_what_is_learnt() {
 
 #[test]
 fn gradients_are_those_of_the_loss() {
-    let loss = Quantile { share: 0.9, name: "q" };
+    let loss = Quantile { quantile: 0.9, name: "q" };
     let targets = Targets { values: vec![1.0, 2.0, 3.0, 4.0], width: 2, ..Targets::default() };
     let outputs = [0.0, 4.0, 3.5, 1.0];
     let mut gradient = [0.0; 4];

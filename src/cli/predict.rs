@@ -17,7 +17,7 @@ use ternflock_data::shard;
 use ternflock_job::Exchange;
 use ternflock_nn::{Beside, Execution, Shape, check_memory};
 use ternflock_predict::formats::{Csv, FORMATS, Format, of_path};
-use ternflock_predict::inputs::Collection;
+use ternflock_predict::inputs::{Collection, file_of};
 use ternflock_predict::{
     Item, Items, LinePredictor, Outputs, Predictor, Preparation, Problem, Rows, SamplePredictor, Trained,
 };
@@ -108,13 +108,7 @@ fn check(arguments: &Predict) -> Result<Option<&'static dyn Format>> {
 fn keep_inputs(output: &Path, arguments: &Predict) -> Result<()> {
     let Ok(place) = output.canonicalize() else { return Ok(()) };
     let is_there = |path: &Path| path.canonicalize().is_ok_and(|path| path == place);
-    // A dataset or an array is named after its file: `in.h5:/x`, `in.npz:x`.
-    let file = |path: &Path| {
-        let name = path.to_str()?;
-        let (file, _) = name.split_once(":/").or_else(|| name.rsplit_once(':'))?;
-        Some(file.into())
-    };
-    let is_read = |path: &PathBuf| is_there(path) || file(path).is_some_and(|file: PathBuf| is_there(&file));
+    let is_read = |path: &PathBuf| is_there(path) || file_of(path).is_some_and(|file| is_there(&file));
     match std::iter::once(&arguments.checkpoint).chain(&arguments.inputs).find(|path| is_read(path)) {
         None => Ok(()),
         Some(path) => Err(Error::Usage(format!(

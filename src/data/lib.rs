@@ -45,8 +45,8 @@ pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
 pub use samples::{
-    Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Source, SourceRequest, Sources,
-    open_samples, register_dataset, split, split_ordered, to_input,
+    Parts, Preparation, SampleFeed, SampleRequest, SampleSet, SampleSource, Samples, Scale, Selection,
+    Sources, open_samples, register_dataset, split, split_ordered, to_input,
 };
 pub use survey::{Spread, Survey, survey};
 pub use table::{Encoding, InputColumn, TableInputs, TableReading};

@@ -5,8 +5,9 @@
 //! The gradient of an output is needed from the first backward pass that writes it to the backward pass of the
 //! output's layer. These outputs and gradients use a few *shared* buffers, one after another.
 //!
-//! An output that a backward pass reads is kept until then: as float32 in a buffer of its own, or as bf16, and then it
-//! has a shared buffer twice, in the forward passes and again from the first to the last backward pass that reads it.
+//! An output that a backward pass reads is kept until then, either as float32 in a buffer of its own or as bf16. An
+//! output that is kept as bf16 has a shared float32 buffer twice: in the forward passes, and again from the first to the
+//! last backward pass that reads it.
 
 use std::ops::RangeInclusive;
 

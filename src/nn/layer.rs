@@ -163,7 +163,8 @@ pub trait Layer: Send {
     /// Overwrites the parameters' gradients and `dx` from `dy`; always called after `forward` on the same batch.
     fn backward(&mut self, pass: Backward<'_>);
 
-    /// The state that it carries from batch to batch, which starts at zero; none by default.
+    /// The state that it carries from batch to batch, which starts at zero; none by default. A layer that has one must
+    /// also implement [`Layer::rewind`].
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
         Vec::new()
     }

@@ -49,9 +49,9 @@ impl Preparation {
             input,
             stored: input,
             // Only images in bytes have a full scale.
-            full_scale: match data.arrays {
-                Some(_) => 1.0,
-                None => fact(trained, "full_scale").and_then(|scale| scale.parse().ok()).unwrap_or(255.0),
+            full_scale: match (&data.samples, &data.folder) {
+                (Some(_), None) => 1.0,
+                _ => fact(trained, "full_scale").and_then(|scale| scale.parse().ok()).unwrap_or(255.0),
             },
             mean: Vec::new(),
             std: Vec::new(),
@@ -227,6 +227,7 @@ mod tests {
             measured: data::Preparation::default(),
             fit: None,
             axes: None,
+            table: None,
             predicts_values: false,
         }
     }

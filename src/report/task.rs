@@ -30,8 +30,11 @@ impl Task {
         let usual = match target {
             TargetKind::Class(_) if is_text => TaskKind::LanguageModel,
             TargetKind::Class(_) => TaskKind::Classification,
-            TargetKind::Values(_) if asked.loss == Some(LossKind::BinaryCrossEntropy) => TaskKind::MultiLabel,
-            TargetKind::Values(_) => TaskKind::Regression,
+            TargetKind::Values(_) => {
+                let of_loss =
+                    |loss: LossKind| loss.kinds().iter().copied().find(|kind| kind.predicts_values());
+                asked.loss.and_then(of_loss).unwrap_or(TaskKind::Regression)
+            }
         };
         let kind = asked.kind.unwrap_or(usual);
         let is_sequence = matches!(input, Shape::Sequence { .. });

@@ -20,8 +20,8 @@ Examples:
   ternflock predict best.h5 new-houses.csv -o prices.csv
 
 Samples are prepared as in training: the checkpoint defines how. A network for images reads PNG and JPEG files, folders
-of them, IDX files and arrays; other networks read arrays, in .npy files or named as in file.h5:/dataset and
-file.npz:array. A network that was trained on a table also reads CSV files, with or without their targets. A language
+of them, IDX files and arrays; other networks read arrays, in .npy and .npz files or named as in file.h5:/dataset
+or file.npz:array. A network that was trained on a table also reads CSV files, with or without the target columns. A language
 model reads UTF-8 texts and scores each line. The content of a file decides its format, not its name. The table on
 standard output and in .csv files has a header and a row per sample: the file, the number of the sample in it (from 0),
 and the most likely classes with their probabilities, or the predicted values. With --raw, a row has the outputs of the

@@ -33,7 +33,8 @@ pub fn open_only(path: &Path) -> Result<Npy> {
 /// Whether the file at `path` begins as an archive does.
 pub fn is_archive(path: &Path) -> bool {
     let start = open_regular(path).and_then(|file| read_start(file, 4));
-    start.is_ok_and(|start| start.starts_with(b"PK"))
+    // A local file, or the end of an empty archive.
+    start.is_ok_and(|start| [b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start == *magic))
 }
 
 /// Opens the array called `array` in the archive at `path`; `None`: the only one.
@@ -44,7 +45,7 @@ fn open_array(path: &Path, array: Option<&str>) -> Result<Npy> {
     let mut archive = ZipArchive::new(BufReader::new(again))
         .map_err(|error| failed(format!("is not an archive that `np.savez` writes: {error}")))?;
     let names: Vec<String> =
-        archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").into()).collect();
+        archive.file_names().flatten().filter_map(|name| Some(name.strip_suffix(".npy")?.into())).collect();
     let array = match (array, &names[..]) {
         (Some(array), _) => array,
         (None, [array]) => array.as_str(),

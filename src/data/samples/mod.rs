@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use feed::{SampleFeed, SampleSet};
 pub use layout::to_input;
 pub use preparation::Preparation;
-pub use registered::{Source, SourceRequest, register_dataset};
+pub use registered::{SampleRequest, SampleSource, register_dataset};
 pub use scale::Scale;
 pub use sources::{Sources, open_samples};
 pub use split::{Parts, Role, roles, sizes, spare_of, split, split_ordered};
@@ -71,8 +71,16 @@ pub trait Samples: Send + Sync {
     /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
-    /// Facts that identify these data when a run resumes: counts, sizes and hashes, each with its name.
-    fn facts(&self) -> Facts;
+    /// Facts that identify these data when a run resumes: counts, sizes and hashes, each with its name. The names `samples`,
+    /// `shape` and `targets` must have the values of the default.
+    fn facts(&self) -> Facts {
+        vec![
+            ("samples", self.len().to_string()),
+            ("shape", self.input().to_string()),
+            ("targets", self.target().described()),
+            ("contents", format!("{:016x}", self.hash())),
+        ]
+    }
 }
 
 /// Some of a set's samples, in their order.

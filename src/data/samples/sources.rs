@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    Parts, Preparation, Samples, Selection, SourceRequest, registered, sizes, spare_of, split, split_ordered,
+    Parts, Preparation, SampleRequest, Samples, Selection, registered, sizes, spare_of, split, split_ordered,
 };
 use crate::folder::{self, FolderSets, ImageFolder};
 use crate::{arrays, table};
@@ -46,7 +46,7 @@ pub fn open_samples(
     if let Some(how) = &data.csv {
         return table::open(data, how, task, directory, preparation).map(Some);
     }
-    registered::open(data, &SourceRequest { directory, task, preparation }).transpose()
+    registered::open(data, &SampleRequest { directory, task, preparation }).transpose()
 }
 
 /// Opens a folder of images.

@@ -13,22 +13,26 @@ pub enum Encoder<'a> {
     Categories {
         /// The texts of the column.
         words: &'a Words,
-        /// The known categories.
-        known: &'a [String],
-        /// The position of each text among the categories.
+        /// The position of each text among the known categories.
         positions: Vec<Option<usize>>,
-        /// Whether one more input stands for other categories.
-        other: bool,
+        /// The position of all other categories; `None`: they are refused.
+        other: Option<usize>,
         /// Whether a row may have no category.
         optional: bool,
     },
 }
 
+/// Why a cell cannot be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It has no value.
+    NoValue,
+    /// No training row has the category with this code.
+    Unseen(u32),
+}
+
 /// The position of no category.
 const NONE: f32 = -1.0;
-
-const NO_VALUE: &str =
-    "has no value: fill the cell, or train with data.missing = \"mean\", \"median\" or \"zero\"";
 
 impl<'a> Encoder<'a> {
     /// The cells of `column`, encoded as `how` says.
@@ -41,8 +45,8 @@ impl<'a> Encoder<'a> {
             (InputColumn::Category { categories, other, optional, .. }, Cells::Words(words)) => {
                 let position = |word: &String| categories.binary_search(word).ok();
                 let positions = words.words.iter().map(position).collect();
-                let (other, optional) = (*other, *optional);
-                Ok(Encoder::Categories { words, known: categories, positions, other, optional })
+                let (other, optional) = (other.then_some(categories.len()), *optional);
+                Ok(Encoder::Categories { words, positions, other, optional })
             }
             (how, _) => {
                 let kind = if matches!(how, InputColumn::Number { .. }) { "numbers" } else { "categories" };
@@ -55,33 +59,40 @@ impl<'a> Encoder<'a> {
     ///
     /// # Errors
     /// If it has no value or an unknown category, and the encoding refuses those.
-    pub fn cell(&self, row: usize) -> Result<f32, String> {
+    pub fn cell(&self, row: usize) -> Result<f32, Problem> {
         match self {
             Encoder::Numbers(cells, fill) => match (cells[row].is_nan(), fill) {
                 (false, _) => Ok(cells[row]),
                 (true, Some(fill)) => Ok(*fill),
-                (true, None) => Err(NO_VALUE.into()),
+                (true, None) => Err(Problem::NoValue),
             },
-            Encoder::Categories { words, known, positions, other, optional } => {
-                let code = words.codes[row];
-                match (code, positions.get(code as usize)) {
-                    (MISSING, _) if *optional => Ok(NONE),
-                    (_, Some(Some(position))) => Ok(*position as f32),
-                    (_, Some(None)) if *other => Ok(known.len() as f32),
-                    (_, Some(None)) => Err(unseen(&words.words[code as usize], known)),
-                    (_, None) => Err(NO_VALUE.into()),
+            Encoder::Categories { words, positions, other, optional } => match words.codes[row] {
+                MISSING if *optional => Ok(NONE),
+                MISSING => Err(Problem::NoValue),
+                code => {
+                    let position = positions[code as usize].or(*other);
+                    position.map(|position| position as f32).ok_or(Problem::Unseen(code))
                 }
-            }
+            },
         }
     }
 }
 
-/// The problem of the category `word`, which is none of the `known` ones.
-fn unseen(word: &str, known: &[String]) -> String {
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    format!(
-        "no training row has the category `{}` ({}); training with data.unseen = \"other\" accepts such categories",
-        quote(word),
-        suggest(word, &names)
-    )
+impl Problem {
+    /// The words that follow the place of a cell of `column`, encoded as `how` says.
+    pub fn described(self, column: &Column, how: &InputColumn) -> String {
+        match (self, &column.cells, how) {
+            (Problem::Unseen(code), Cells::Words(words), InputColumn::Category { categories, .. }) => {
+                let (word, known) = (&words.words[code as usize], categories.iter().map(String::as_str));
+                format!(
+                    "no training row has the category `{}` ({}); training with data.unseen = \"other\" accepts such \
+                     categories",
+                    quote(word),
+                    suggest(word, &known.collect::<Vec<_>>())
+                )
+            }
+            _ => "has no value: fill the cell, or train with data.missing = \"mean\", \"median\" or \"zero\""
+                .into(),
+        }
+    }
 }

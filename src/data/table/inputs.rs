@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::column::Kind;
+use super::encoder::Problem;
 use super::encoding::{Encoding, InputColumn};
-use super::read::{Wanted, read};
+use super::read::{Table, Wanted, read};
 use super::samples::{TableSamples, TableTargets};
 use crate::samples::Samples;
 use ternflock_base::error::{Error, Result};
@@ -28,9 +29,12 @@ pub struct TableReading<'a> {
 /// The inputs in a table: its rows, or windows over them. Of the windows, the last one ends with the table; the others
 /// precede it by multiples of the stride.
 pub struct TableInputs {
+    table: Table,
+    encoding: Encoding,
     rows: TableSamples,
-    /// By row: the first problem with its cells.
-    problems: HashMap<usize, String>,
+    /// By row: the first column whose cell cannot be used, and why. They are put into words when a sample is read: there
+    /// may be many.
+    problems: HashMap<usize, (usize, Problem)>,
     /// The number of rows of a sample.
     window: usize,
     stride: usize,
@@ -64,13 +68,12 @@ impl TableInputs {
             &Vec::from_iter(0..count),
             TableTargets::Values { values: Vec::new(), width: 0 },
             |row, column, problem| {
-                let line = table.places.line(row);
-                let described = || format!("line {line}, column `{}`: {problem}", quote(column));
-                problems.entry(row).or_insert_with(described);
+                problems.entry(row).or_insert((column, problem));
                 Ok(())
             },
         )?;
-        Ok(TableInputs { rows, problems, window, stride, first: rest % stride, samples: rest / stride + 1 })
+        let (first, samples, encoding) = (rest % stride, rest / stride + 1, encoding.clone());
+        Ok(TableInputs { table, encoding, rows, problems, window, stride, first, samples })
     }
 
     /// N, the number of samples.
@@ -84,11 +87,17 @@ impl TableInputs {
     /// With the line, the column and the problem of a cell that cannot be used.
     pub fn read(&self, number: usize, out: &mut [f32]) -> std::result::Result<(), String> {
         let rows = self.rows_of(number);
-        if let Some(problem) = rows.clone().find_map(|row| self.problems.get(&row)) {
-            return Err(problem.clone());
+        if let Some((row, found)) = rows.clone().find_map(|row| Some((row, self.problems.get(&row)?))) {
+            return Err(self.described(row, *found));
         }
         let (rows, mut none) = (Vec::from_iter(rows), Targets::default());
         self.rows.read(&rows, out, &mut none).map_err(|error| error.to_string())
+    }
+
+    fn described(&self, row: usize, (column, problem): (usize, Problem)) -> String {
+        let (line, column, how) =
+            (self.table.places.line(row), &self.table.columns[column], &self.encoding.inputs[column]);
+        format!("at line {line}, column `{}`: {}", quote(&column.name), problem.described(column, how))
     }
 
     fn rows_of(&self, number: usize) -> Range<usize> {

@@ -170,7 +170,8 @@ fn open_windows(
     }
     let own = &files[0];
     let windows = count(own.len(), cut);
-    let sizes = shares.sizes(windows, windows.saturating_sub(1), !files[1].is_empty(), !files[2].is_empty());
+    let sizes =
+        shares.sizes(windows, windows.saturating_sub(1), !files[1].is_empty(), !files[2].is_empty())?;
     let mut ranges = split(own.len(), cut, sizes[0], sizes[1])?;
     for (range, file) in ranges.iter_mut().zip(files).skip(1) {
         if !file.is_empty() {

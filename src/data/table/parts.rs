@@ -31,9 +31,22 @@ pub struct Shares {
 impl Shares {
     /// The numbers of validation and test samples that are split off from `all`, of which `left` can be spared. A set that
     /// is there already is not split off.
-    pub fn sizes(&self, all: usize, left: usize, has_validation: bool, has_test: bool) -> [usize; 2] {
+    ///
+    /// # Errors
+    /// If the job gives the size of a set that is there.
+    pub fn sizes(&self, all: usize, left: usize, has_validation: bool, has_test: bool) -> Result<[usize; 2]> {
+        for (key, size, is_there) in
+            [("validation", self.validation, has_validation), ("test", self.test, has_test)]
+        {
+            if is_there && size != Validation::Auto {
+                return Err(Error::Usage(format!(
+                    "data.{key} is the size of a split, but the rows of this split are in a file of their own or named by \
+                     data.split_column: keep one"
+                )));
+            }
+        }
         let missing = |is_there: bool, how| (!is_there).then_some(how);
-        sizes(all, left, missing(has_validation, self.validation), missing(has_test, self.test))
+        Ok(sizes(all, left, missing(has_validation, self.validation), missing(has_test, self.test)))
     }
 }
 
@@ -59,7 +72,7 @@ pub fn parts(
     let left: Vec<usize> = (0..role.len()).filter(|&row| role[row] == Role::Train).collect();
     let labels: Vec<usize> = left.iter().map(|&row| strata[row]).collect();
     let sizes @ [validation, test] =
-        shares.sizes(left.len(), spare_of(&labels), has(Role::Validation), has(Role::Test));
+        shares.sizes(left.len(), spare_of(&labels), has(Role::Validation), has(Role::Test))?;
     if validation.saturating_add(test) >= left.len() {
         return Err(Error::Usage(format!(
             "cannot take {validation} rows for validation and {test} for the test from {}: at least one must be left for \

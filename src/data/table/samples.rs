@@ -1,6 +1,6 @@
 //! Rows of a table as samples: vectors of numbers, each with a class or with values.
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Problem};
 use super::encoding::{Encoding, InputColumn};
 use super::read::Table;
 use crate::feed::Facts;
@@ -52,20 +52,22 @@ impl TableSamples {
         rows: &[usize],
         targets: TableTargets,
     ) -> Result<TableSamples> {
-        let refuse =
-            |row: usize, column: &str, problem: String| Err(table.places.error(row, column, &problem));
-        TableSamples::with_problems(table, inputs, encoding, rows, targets, refuse)
+        TableSamples::with_problems(table, inputs, encoding, rows, targets, |row, place, problem| {
+            let column = &table.columns[inputs[place]];
+            let described = problem.described(column, &encoding.inputs[place]);
+            Err(table.places.error(row, &column.name, &described))
+        })
     }
 
-    /// Like [`TableSamples::new`], but calls `refuse` with the row, the column and the problem of a cell that cannot be
-    /// used. If it accepts the problem, the cell is 0.
+    /// Like [`TableSamples::new`], but calls `refuse` for a cell that cannot be used, with the row, the position in `inputs`
+    /// and the problem. If it accepts the problem, the cell is 0.
     pub fn with_problems(
         table: &Table,
         inputs: &[usize],
         encoding: &Encoding,
         rows: &[usize],
         targets: TableTargets,
-        mut refuse: impl FnMut(usize, &str, String) -> Result<()>,
+        mut refuse: impl FnMut(usize, usize, Problem) -> Result<()>,
     ) -> Result<TableSamples> {
         let width = inputs.len();
         let mut cells = vec![0.0; rows.len() * width];
@@ -77,7 +79,7 @@ impl TableSamples {
             for (&row, out) in rows.iter().zip(cells.iter_mut().skip(place).step_by(width.max(1))) {
                 match encoder.cell(row) {
                     Ok(cell) => *out = cell,
-                    Err(problem) => refuse(row, &column.name, problem)?,
+                    Err(problem) => refuse(row, place, problem)?,
                 }
             }
         }

@@ -213,6 +213,12 @@ fn a_column_can_decide_the_splits() {
     let text = "targets = 'y'\nsplit_column = 'set'";
     let how = shares(Validation::Count(1), Validation::Auto, true);
     assert_eq!(rows_of_parts(content, text, how).unwrap(), [vec![0, 2], vec![3], vec![1, 4]]);
+    let message =
+        rows_of_parts(content, text, shares(Validation::Count(1), Validation::Count(1), true)).unwrap_err();
+    assert!(
+        message.contains("data.test is the size of a split, but the rows of this split are"),
+        "{message}"
+    );
     let message = rows_of_parts(&content.replace("4,test", "4,tset"), text, how).unwrap_err();
     assert!(
         message.contains("line 6, column `set`: the split of the row is `tset`; did you mean `test`?"),
@@ -299,9 +305,11 @@ fn inputs_alone_are_encoded_as_in_training() {
     let expected = all(&*open_files([&[full], &[], &[]], &request).unwrap().train).0;
     assert_eq!([read(0).unwrap(), read(4).unwrap()].concat(), expected);
     let problem = |number: usize| read(number).unwrap_err();
-    assert!(problem(1).starts_with("line 3, column `rooms`: has no value"), "{}", problem(1));
-    assert!(problem(2).contains("line 4, column `town, or village`: no training row has the category `Rom`"));
-    assert!(problem(3).starts_with("line 5, column `area`: has no value"));
+    assert!(problem(1).starts_with("at line 3, column `rooms`: has no value"), "{}", problem(1));
+    assert!(
+        problem(2).contains("at line 4, column `town, or village`: no training row has the category `Rom`")
+    );
+    assert!(problem(3).starts_with("at line 5, column `area`: has no value"));
     let (_lacks, lacks) = file("rooms,town,area\n1,Ulm,2\n");
     let message = TableInputs::open(&lacks, &reading).err().unwrap().to_string();
     assert!(message.contains("has no column `town, or village`"), "{message}");
@@ -325,7 +333,7 @@ fn windows_without_targets_end_with_the_table() {
         inputs.read(number, &mut out).map(|()| out)
     };
     // Rows 1 to 3 have a hole.
-    assert!(read(0).unwrap_err().starts_with("line 4, column `y`: has no value"));
+    assert!(read(0).unwrap_err().starts_with("at line 4, column `y`: has no value"));
     assert_eq!([read(1).unwrap(), read(2).unwrap()], [[30.0, 40.0, 50.0], [50.0, 60.0, 70.0]]);
     let (_few, few) = file("y\n1\n2\n");
     let message = TableInputs::open(&few, &reading(1)).err().unwrap().to_string();

@@ -58,8 +58,11 @@ impl Task {
 
     /// The kind that the job asks for, by `kind` or by a loss that only one kind of target can have; `None`: the data decide.
     pub fn asked_kind(&self) -> Option<TaskKind> {
-        // What only cross-entropy would say, the data say too.
-        let by_loss = |loss: LossKind| loss.kinds().first().copied().filter(|kind| kind.predicts_values());
+        // A loss that also fits classes does not decide; the data do.
+        let by_loss = |loss: LossKind| {
+            let kinds = loss.kinds();
+            kinds.iter().all(|kind| kind.predicts_values()).then(|| kinds.first().copied()).flatten()
+        };
         self.kind.or_else(|| self.loss.and_then(by_loss))
     }
 

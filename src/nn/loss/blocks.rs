@@ -57,6 +57,9 @@ pub(super) fn over_blocks(
 
 /// The tally of a loss that is the mean over outputs of `loss(difference)`, whose derivative is `slope(difference)`; the
 /// difference is output minus target.
+///
+/// # Panics
+/// If the targets are classes, or if there are not as many as outputs.
 pub fn of_differences(
     outputs: &[f32],
     targets: &Targets,

@@ -10,7 +10,8 @@ impl Network {
     /// parameters.
     ///
     /// An output whose buffer has been reused is computed again from the outputs before it. Recurrent states, batch
-    /// norm's statistics and the outputs of the network stay as they are; values that the backward pass needs need not.
+    /// norm's statistics and the network's output stay as they are. Values that only the backward pass needs may change, so
+    /// do not run one afterwards.
     pub fn first_non_finite(&mut self) -> Option<String> {
         if let Some(found) = bad(&self.values.outputs[0][..self.elements[0]]) {
             return Some(format!("the input {found}"));

@@ -190,15 +190,29 @@ fn the_first_bad_tensor_is_named() {
     assert_eq!(network.first_non_finite().unwrap(), "the output of layer `a` holds inf at element 0");
 }
 
-/// The output of `lstm` is in a shared buffer, which `drop` reuses, and depends on the state before the batch.
+/// The output of the recurrent layer is in a shared buffer, which `drop` reuses, and depends on the state before the batch;
+/// that of `bn` is in one that `relu` reuses.
 #[test]
 fn the_search_for_a_bad_tensor_changes_no_state() {
+    for kind in ["lstm", "gru", "rnn", "rhn"] {
+        for reverse in [false, true] {
+            no_state_changes(kind, reverse);
+        }
+    }
+}
+
+fn no_state_changes(kind: &str, reverse: bool) {
+    let mut recurrent = json!({"name": "recurrent", "type": kind, "hidden": 3, "reverse": reverse});
+    if kind == "rhn" {
+        recurrent["depth"] = json!(2);
+    }
     let layers = json!([
-        {"name": "lstm", "type": "lstm", "hidden": 3},
+        recurrent,
         {"name": "drop", "type": "dropout", "rate": 0.5},
         {"name": "last", "type": "last_step"},
         {"name": "fc", "type": "linear", "units": 4},
         {"name": "bn", "type": "batch_norm"},
+        {"name": "relu", "type": "relu"},
         {"name": "scores", "type": "linear", "units": 2},
     ]);
     let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
@@ -220,11 +234,15 @@ fn the_search_for_a_bad_tensor_changes_no_state() {
         assert_eq!(network.first_non_finite(), None);
         assert_eq!(bits(&mut network), before);
     }
+    if reverse {
+        assert!(network.recurrent_state().is_empty());
+        return;
+    }
     // A NaN in the state before the batch reaches the first output.
     network.recurrent_state()[0].1.values[0] = f32::NAN;
     network.forward(4, Mode::Evaluate);
     let found = network.first_non_finite().unwrap();
-    assert!(found.starts_with("the output of layer `lstm` holds NaN"), "{found}");
+    assert!(found.starts_with("the output of layer `recurrent` holds NaN"), "{found}");
 }
 
 /// Values that are needed at the same time have different buffers; other values share buffers.
@@ -380,7 +398,11 @@ proptest! {
 proptest! {
     /// The layer that is named does not depend on which buffers are shared, before and after a backward pass.
     #[test]
-    fn the_first_bad_layer_is_named_with_shared_buffers(layers in random_layers(), large in any::<prop::sample::Index>()) {
+    fn the_first_bad_layer_is_named_with_shared_buffers(
+        layers in random_layers(), large in any::<prop::sample::Index>(), is_bf16 in any::<bool>()
+    ) {
+        let precision = if is_bf16 { Precision::Bf16 } else { Precision::Float32 };
+        let execution = Execution { precision, batch: 2 };
         let names = |mut network: Network| {
             let count = network.parameters.values.len();
             network.parameters.values.iter_mut().enumerate().for_each(|(i, w)| *w = (i as f32 + 0.3).sin());
@@ -392,8 +414,8 @@ proptest! {
             network.backward(2);
             (forward, network.first_non_finite())
         };
-        let shared = network(json!(layers), 2);
-        let mut separate = network(json!(layers), 2);
+        let shared = network_with(json!(layers), execution);
+        let mut separate = network_with(json!(layers), execution);
         let elements: Vec<usize> =
             (0..separate.elements.len()).map(|source| separate.graph.shape(source).elements() * 2).collect();
         separate.values.separate(&elements);

@@ -32,8 +32,8 @@ pub struct Values {
 const ROW: usize = 16 * 1024;
 
 impl Values {
-    /// In `outputs`, each output with its own buffer has it; the others are empty. In `rounded`, those are that are kept
-    /// as bf16.
+    /// In `outputs`, each output with its own buffer has it; the others are empty. In `rounded`, only the outputs that
+    /// are kept as bf16 have a buffer.
     pub fn new(
         plan: BufferPlan,
         outputs: Vec<Vec<f32>>,

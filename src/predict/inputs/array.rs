@@ -15,7 +15,7 @@ pub struct ArrayFile {
 }
 
 impl ArrayFile {
-    /// Opens the array at `path`, a NumPy file or `file.h5:/dataset`.
+    /// Opens the array at `path`, a NumPy file, `file.npz:array` or `file.h5:/dataset`.
     ///
     /// # Errors
     /// If there is no such array, or if its samples have another shape than those that `how` reads.

@@ -1,5 +1,6 @@
 //! All samples of the files and folders that a user names, in order.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -77,10 +78,18 @@ impl Items for Collection {
 /// The number of first bytes that tell formats apart.
 const MAGIC: u64 = 8;
 
+/// The file in a name such as `file.h5:/dataset` or `file.npz:array`.
+pub fn file_of(path: &Path) -> Option<PathBuf> {
+    let name = path.as_os_str().as_bytes();
+    let slash = name.windows(2).position(|pair| pair == b":/");
+    let end = slash.or_else(|| name.iter().rposition(|&byte| byte == b':'))?;
+    Some(PathBuf::from(OsStr::from_bytes(&name[..end])))
+}
+
 /// Opens one file.
 fn open(path: &Path, how: &Reading) -> Result<Box<dyn Inputs>> {
     // An array in an HDF5 file or in an archive.
-    if !path.exists() && path.as_os_str().as_bytes().contains(&b':') {
+    if !path.exists() && file_of(path).is_some_and(|file| file.exists()) {
         return Ok(Box::new(ArrayFile::open(path, how)?));
     }
     let unreadable = |error: std::io::Error| Error::data(path, format!("cannot be read: {error}"));
@@ -91,7 +100,9 @@ fn open(path: &Path, how: &Reading) -> Result<Box<dyn Inputs>> {
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
             Ok(Box::new(PictureFile::new(path.into(), how)))
         }
-        [0x93, b'N', b'U', b'M', ..] | [b'P', b'K', ..] => Ok(Box::new(ArrayFile::open(path, how)?)),
+        [0x93, b'N', b'U', b'M', ..] | [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
+            Ok(Box::new(ArrayFile::open(path, how)?))
+        }
         [0x89, b'H', b'D', b'F', ..] => {
             Err(Error::data(path, "is an HDF5 file: name a dataset in it, such as `file.h5:/inputs`"))
         }
@@ -100,7 +111,7 @@ fn open(path: &Path, how: &Reading) -> Result<Box<dyn Inputs>> {
             Some(table) => Ok(Box::new(TableFile::open(path, table, how.shape)?)),
             None => Err(Error::data(
                 path,
-                "has no format that is known here: use PNG or JPEG images, a folder of them, IDX files of images, NumPy files (.npy, .npz) or `file.h5:/dataset`; only networks that were trained on a table read CSV files",
+                "has an unknown format: use PNG or JPEG images, a folder of them, IDX files of images, NumPy files (.npy, .npz), `file.npz:array` or `file.h5:/dataset`; only a network that was trained on a table reads CSV files",
             )),
         },
     }

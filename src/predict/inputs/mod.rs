@@ -7,7 +7,7 @@ mod idx;
 mod picture;
 mod table;
 
-pub use collection::Collection;
+pub use collection::{Collection, file_of};
 
 use std::path::Path;
 

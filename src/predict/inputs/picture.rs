@@ -131,7 +131,7 @@ mod tests {
         encoder.write_header().unwrap().write_image_data(&[1, 2, 3, 0, 4, 5, 6, 255]).unwrap();
         fs::write(&path, &bytes).unwrap();
         let shape = Shape::Image { channels: 3, height: 1, width: 2 };
-        let how = Reading { shape, fit: None, axes: None };
+        let how = Reading { shape, fit: None, axes: None, table: None };
         let file = PictureFile::new(path.clone(), &how);
         let mut sample = Stored::default();
         file.read(0, &mut sample).unwrap();

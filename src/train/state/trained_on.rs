@@ -110,7 +110,7 @@ fn is_without_split(data: &job::Data) -> bool {
 pub(crate) fn no_split(data: &job::Data) -> &'static str {
     match is_without_split(data) {
         true => "data.validation = 0",
-        false => "no class has a second training sample, for a validation split",
+        false => "too few training samples for a validation split",
     }
 }
 

@@ -13,7 +13,8 @@ static LOSSES: RwLock<BTreeMap<&'static str, Arc<dyn Loss>>> = RwLock::new(BTree
 /// Register it before jobs and checkpoints that name it are read, and on every rank.
 ///
 /// # Errors
-/// [`Error::Usage`](ternflock_base::error::Error::Usage) if there is a loss of this name, or if `kinds` is empty.
+/// [`Error::Usage`](ternflock_base::error::Error::Usage) if there is a loss of this name, or if `kinds` is empty
+/// or has language models.
 pub fn register_loss<L: Loss + 'static>(kinds: &'static [TaskKind], loss: L) -> Result<()> {
     register_loss_name(loss.name(), kinds)?;
     LOSSES.write().unwrap_or_else(PoisonError::into_inner).insert(loss.name(), Arc::new(loss));

@@ -318,8 +318,8 @@ fn tables_and_archives_are_read() {
     run("new.csv").refused(
         3,
         &[
-            "new.csv: sample 1 line 3, column `rooms`: has no value",
-            "sample 2 line 4, column `town`",
+            "new.csv: sample 1 at line 3, column `rooms`: has no value",
+            "sample 2 at line 4, column `town`",
             "2 of 4 samples",
         ],
     );
@@ -328,8 +328,8 @@ fn tables_and_archives_are_read() {
     run("houses.csv -o houses.csv --overwrite").refused(2, &["it would replace houses.csv"]);
 
     // The network reads two categories and a number, so it also takes arrays of three features.
-    let features: Vec<u8> = [3.0_f32, 0.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-    let array = npy("<f4", "1, 3", features);
+    let features: Vec<u8> = [3_i64, 0, 1].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let array = npy("<i8", "1, 3", features);
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     archive.start_file("x.npy", stored).unwrap();
@@ -338,6 +338,9 @@ fn tables_and_archives_are_read() {
     let of_archive = |name: &str| run(&format!("{name} --json")).json()["predictions"][0]["output"].clone();
     assert_eq!(of_archive("one.npz"), first["output"]);
     assert_eq!(of_archive("one.npz:x"), first["output"]);
+    // A column may be called as archives begin.
+    place.write("keys.csv", "PK,town,rooms\n7,Ulm,3\n");
+    assert_eq!(of_archive("keys.csv"), first["output"]);
     run("one.npz:y").refused(3, &["has no array `y`", "`x`"]);
 
     let series: String = (0..80).map(|t| format!("{t}\n")).collect();

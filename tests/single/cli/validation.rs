@@ -195,10 +195,10 @@ fn few_samples_are_enough() {
     let place_of = |count: u8| place(&(0..count).map(|i| i % 10).collect::<Vec<_>>());
     let place = place_of(10);
     let run = place.run(TRAIN).ended(0);
-    assert!(run.err.contains("(no class has a second training sample"), "{}", run.err);
+    assert!(run.err.contains("(too few training samples for a validation split"), "{}", run.err);
     place
         .run("eval run/checkpoints/best.h5 --on validation")
-        .refused(2, &["there is no validation set (no class has a second training sample"]);
+        .refused(2, &["there is no validation set (too few training samples for a validation split"]);
     assert_eq!((&events(&place, "start")[0]["samples"], events(&place, "test").len()), (&json!(10), 0));
     let place = place_of(30);
     place.run(TRAIN).ended(0);

@@ -35,11 +35,13 @@ static REGISTERED: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
 ///
 /// # Errors
 /// [`Error::Usage`] if there is a dataset of this name.
+#[doc(hidden)]
 pub fn register_dataset_name(name: &'static str) -> Result<()> {
-    if names().contains(&name) {
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    if DATASETS.contains(&name) || registered.contains(&name) {
         return Err(Error::Usage(format!("there is a dataset called `{name}` already")));
     }
-    REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(name);
+    registered.push(name);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::syntax::{Absent, Definition, Key, SectionReader};
 const OPTIONS: Key<Table, Absent> = Key::new(
     "options",
     Absent("none"),
-    "the settings of a dataset that [a program of your own](how-to/extend.md#a-source-of-data) registers.",
+    "the settings of a dataset that [a program of your own](how-to/extend.md#a-dataset) registers.",
 );
 
 pub(super) const KEYS: &[&dyn Definition] = &[&OPTIONS];

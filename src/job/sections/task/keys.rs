@@ -18,7 +18,8 @@ pub(super) const LOSS: Key<LossKind, Absent> = Key::new(
     Absent(
         "`\"cross-entropy\"` for classes and tokens, `\"binary-cross-entropy\"` for several labels, `\"mse\"` for values",
     ),
-    "The loss ([formulas](explanation/losses-and-metrics.md)). Values can have `\"mse\"`, `\"mae\"` or `\"huber\"`.",
+    "The loss ([formulas](explanation/losses-and-metrics.md)). Values can have `\"mse\"`, `\"mae\"` or `\"huber\"`. \
+     A program of your own can [register others](how-to/extend.md#a-loss).",
 );
 
 pub(super) const CLASS_WEIGHTS: Key<ClassWeights, Absent> = Key::new(

@@ -44,15 +44,18 @@ static REGISTERED: RwLock<Vec<Registered>> = RwLock::new(Vec::new());
 /// `ternflock_train::register_loss` also registers the loss.
 ///
 /// # Errors
-/// [`Error::Usage`] if there is a loss of this name, or if `kinds` is empty.
+/// [`Error::Usage`] if there is a loss of this name, or if `kinds` is empty or has language models.
+#[doc(hidden)]
 pub fn register_loss_name(name: &'static str, kinds: &'static [TaskKind]) -> Outcome<()> {
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     if BUILT_IN.iter().any(|(other, _)| *other == name) || registered.iter().any(|(other, _)| *other == name)
     {
         return Err(Error::Usage(format!("there is a loss called `{name}` already")));
     }
-    if kinds.is_empty() {
-        return Err(Error::Usage(format!("the loss `{name}` fits no kind of task")));
+    // Perplexity is computed from the cross-entropy.
+    if kinds.is_empty() || kinds.contains(&TaskKind::LanguageModel) {
+        let message = "must fit at least one kind of task, and \"language-model\" is not one of them";
+        return Err(Error::Usage(format!("the loss `{name}` {message}")));
     }
     registered.push((name, kinds));
     Ok(())

@@ -56,7 +56,7 @@ impl Trainer {
     }
 
     /// The loss of a step of this rank, and the first value of it that is not finite. `including` says what gradients hold
-    /// besides.
+    /// besides. With SmoothOut, outputs whose buffer was reused are computed again without the perturbation.
     pub(super) fn describe_non_finite(&mut self, tally: Tally, including: &str) -> String {
         let bad_value = self.network.first_non_finite();
         let bad_gradient = || {
