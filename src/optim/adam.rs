@@ -59,6 +59,7 @@ fn power(mut base: f64, mut exponent: u64) -> f64 {
 
 /// m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, w = w - eta m' / (sqrt(s') + epsilon), where m' = m / (1 -
 /// b1^t) and s' = s / (1 - b2^t). Decoupled decay first subtracts eta lambda w from w.
+#[inline(always)]
 pub(super) fn update(
     update: &Update,
     adam: &Corrected,

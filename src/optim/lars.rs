@@ -20,6 +20,7 @@ pub(super) fn ratio(trust: f64, update: &Update, gradients: &[f32], values: &[f3
 
 /// v = mu v + eta (g + lambda w), w = w - v, where eta is the schedule's rate times the [`ratio`]. Unlike in
 /// [`sgd`](super::sgd), the rate is part of the state v.
+#[inline(always)]
 pub(super) fn update(update: &Update, mu: f32, gradients: &[f32], velocity: &mut [f32], values: &mut [f32]) {
     for ((g, v), w) in gradients.iter().zip(velocity).zip(values) {
         *v = mu * *v + update.rate * update.gradient(*g, *w);

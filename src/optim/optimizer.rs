@@ -11,7 +11,9 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 use ternflock_job::{self as job, OptimizerKind};
 use ternflock_nn::{Graph, Parameter, Parameters};
-use ternflock_tensor::{Rows, for_each_row, rows, rows_mut, within};
+use ternflock_tensor::{
+    BLOCK, Rows, for_each_row, has_bits, prefetch_after, rows, rows_mut, vectorise, within,
+};
 
 /// Elements that one thread takes at a time.
 const PART: usize = 1 << 15;
@@ -209,7 +211,13 @@ impl Rule {
         }
     }
 
-    /// Updates a part of a tensor in one pass.
+    /// Whether weights whose gradients are 0 stay as they are. With momentum they still move.
+    fn keeps(&self, update: &Update) -> bool {
+        matches!(self, Rule::Plain) && sgd::plain_keeps(update)
+    }
+
+    /// Updates a part of a tensor in one pass, which does not read the weights of blocks without a gradient if they
+    /// stay: most words of a language are not in a batch, so most rows of an embedding have no gradient.
     fn update(
         &self,
         update: &Update,
@@ -217,12 +225,101 @@ impl Rule {
         [first, second]: [&mut [f32]; 2],
         values: &mut [f32],
     ) {
-        match self {
-            Rule::Plain => sgd::plain(update, gradients, values),
-            Rule::Momentum(mu) => sgd::momentum(update, *mu, gradients, first, values),
-            Rule::Nesterov(mu) => sgd::nesterov(update, *mu, gradients, first, values),
-            Rule::Adam(adam) => adam::update(update, adam, gradients, first, second, values),
-            Rule::Lars { momentum, .. } => lars::update(update, *momentum, gradients, first, values),
+        let keeps = self.keeps(update);
+        vectorise(
+            #[inline(always)]
+            || {
+                for start in (0..gradients.len()).step_by(BLOCK) {
+                    let at = start..gradients.len().min(start + BLOCK);
+                    let g = &gradients[at.clone()];
+                    prefetch_after(g);
+                    if keeps && !has_bits(g) {
+                        continue;
+                    }
+                    let w = &mut values[at.clone()];
+                    // Rules without a state have an empty one.
+                    let first = first.get_mut(at.clone()).unwrap_or_default();
+                    let second = second.get_mut(at).unwrap_or_default();
+                    [&*w, first, second].into_iter().for_each(prefetch_after);
+                    match self {
+                        Rule::Plain => sgd::plain(update, g, w),
+                        Rule::Momentum(mu) => sgd::momentum(update, *mu, g, first, w),
+                        Rule::Nesterov(mu) => sgd::nesterov(update, *mu, g, first, w),
+                        Rule::Adam(adam) => adam::update(update, adam, g, first, second, w),
+                        Rule::Lars { momentum, .. } => lars::update(update, *momentum, g, first, w),
+                    }
+                }
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Rules with their formula for a vector of any length.
+    type Formula = fn(&Update, &[f32], [&mut [f32]; 2], &mut [f32]);
+    const ADAM: Adam = Adam { beta1: 0.5, beta2: 0.75, epsilon: 0.1, decoupled_decay: false };
+    const FORMULAS: [(OptimizerKind, Formula); 5] = [
+        (OptimizerKind::Sgd { momentum: 0.0 }, |update, g, _, w| {
+            g.iter().zip(w).for_each(|(g, w)| *w -= update.rate * update.gradient(*g, *w));
+        }),
+        (OptimizerKind::Sgd { momentum: 0.5 }, |update, g, [v, _], w| sgd::momentum(update, 0.5, g, v, w)),
+        (OptimizerKind::Nesterov { momentum: 0.5 }, |update, g, [v, _], w| {
+            sgd::nesterov(update, 0.5, g, v, w);
+        }),
+        (OptimizerKind::Lars { momentum: 0.5, trust: 0.1 }, |update, g, [v, _], w| {
+            lars::update(update, 0.5, g, v, w);
+        }),
+        (
+            OptimizerKind::Adam { beta1: 0.5, beta2: 0.75, epsilon: 0.1, decoupled_decay: false },
+            |update, g, [m, s], w| adam::update(update, &ADAM.at(0), g, m, s, w),
+        ),
+    ];
+
+    /// Numbers of which many are zero, infinite or NaN.
+    fn number() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            3 => Just(0.0f32),
+            1 => Just(-0.0),
+            3 => -2.0f32..2.0,
+            1 => prop::sample::select(vec![f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MIN_POSITIVE]),
+        ]
+    }
+
+    /// Which NaN an operation returns depends on how the compiler orders its operands.
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| if value.is_nan() { f32::NAN } else { *value }.to_bits()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Blocks are an order of computing, and blocks of zeros that are left out would not have changed a bit.
+        #[test]
+        fn blocks_change_no_bit(
+            (length, rows) in (0usize..1000, prop::collection::vec(any::<bool>(), 16)),
+            numbers in prop::collection::vec(number(), 31),
+            (scale, decay, rate) in (0.0f32..=1.0, prop_oneof![Just(0.0f32), 0.0f32..0.1], number()),
+        ) {
+            let element = |at: usize, step: usize| numbers[(at * step) % numbers.len()];
+            let gradient = |at: usize| if rows[at / 64] { element(at, 3) } else { 0.0 };
+            let g: Vec<f32> = (0..length).map(gradient).collect();
+            // Without decay, an infinite weight may stay.
+            let weight = |number: f32| if number.is_infinite() { f32::MAX } else { number };
+            let w: Vec<f32> = (0..length).map(|at| weight(element(at, 5))).collect();
+            let v: Vec<f32> = (0..length).map(|at| element(at, 7)).collect();
+            let update = Update { scale, decay, rate };
+            for (kind, formula) in &FORMULAS {
+                let (mut expected, mut found) = ([&w, &v, &v].map(Vec::clone), [&w, &v, &v].map(Vec::clone));
+                let [x, first, second] = &mut expected;
+                formula(&update, &g, [first, second], x);
+                let [x, first, second] = &mut found;
+                Rule::at(kind, 0).update(&update, &g, [first, second], x);
+                prop_assert_eq!(found.map(|x| bits(&x)), expected.map(|x| bits(&x)), "{:?}", kind);
+            }
         }
     }
 }

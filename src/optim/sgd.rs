@@ -3,14 +3,23 @@
 
 use super::update::Update;
 
-/// w = w - eta g.
+/// w = w - eta g. Without decay, g is not a function of w, and an infinite w stays.
+#[inline(always)]
 pub(super) fn plain(update: &Update, gradients: &[f32], values: &mut [f32]) {
-    for (g, w) in gradients.iter().zip(values) {
-        *w -= update.rate * update.gradient(*g, *w);
+    let pairs = gradients.iter().zip(values);
+    match update.decay {
+        0.0 => pairs.for_each(|(g, w)| *w -= update.rate * (update.scale * g)),
+        _ => pairs.for_each(|(g, w)| *w -= update.rate * update.gradient(*g, *w)),
     }
 }
 
+/// Whether [`plain`] leaves every weight whose gradient is 0 as it is, to the bit: w - 0 is w for all w, also for -0.
+pub(super) fn plain_keeps(update: &Update) -> bool {
+    update.decay == 0.0 && (update.rate * (update.scale * 0.0)).to_bits() == 0
+}
+
 /// v = mu v + g, w = w - eta v.
+#[inline(always)]
 pub(super) fn momentum(
     update: &Update,
     mu: f32,
@@ -25,6 +34,7 @@ pub(super) fn momentum(
 }
 
 /// v = mu v + g, w = w - eta (g + mu v): Nesterov's momentum as Sutskever et al. (2013) rewrote it.
+#[inline(always)]
 pub(super) fn nesterov(
     update: &Update,
     mu: f32,

@@ -11,6 +11,7 @@
 use pulp::WithSimd;
 
 use super::isa::{Isa, arch};
+use super::stream::{BLOCK, prefetch_after};
 
 /// Evaluates an expression with constants instead of numbers that are known only at run time. A kernel has
 /// the numbers of its accumulators as const generic parameters, so that these stay in registers; this macro
@@ -98,15 +99,19 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     vectorise(
         #[inline(always)]
         || {
-            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
             let mut sums = [0.0f64; LANES];
-            for (a, b) in a.iter().zip(b) {
-                for lane in 0..LANES {
-                    sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+            for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+                prefetch_after(a);
+                prefetch_after(b);
+                let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+                for (a, b) in a.iter().zip(b) {
+                    for lane in 0..LANES {
+                        sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+                    }
                 }
-            }
-            for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-                *sum += f64::from(*a) * f64::from(*b);
+                for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+                    *sum += f64::from(*a) * f64::from(*b);
+                }
             }
             sums.iter().sum()
         },

@@ -3,7 +3,7 @@
 use super::soft_labels::SoftLabels;
 use super::{Loss, Tally};
 use crate::targets::{NO_LABEL, Targets};
-use ternflock_tensor::{exp, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{exp, for_each_row, prefetch_row_after, rows, rows_mut, vectorise};
 
 /// Softmax cross-entropy: classification, and the next token of a language model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,6 +126,10 @@ fn one_row(row: &[f32], label: usize) -> (f64, bool) {
     judge(row, label, largest, sums.iter().sum::<f32>() + rest)
 }
 
+/// While the exponentials of a row are computed, the next row is on its way to the L2 cache; of longer rows as much as
+/// certainly stays there.
+const AHEAD: usize = 1 << 14;
+
 /// Like [`one_row`], and also writes the gradient.
 #[inline(always)]
 fn one_row_and_gradient(row: &[f32], label: usize, weight: f32, gradient: &mut [f32]) -> (f64, bool) {
@@ -136,8 +140,10 @@ fn one_row_and_gradient(row: &[f32], label: usize, weight: f32, gradient: &mut [
     let largest = largest(row);
     let ((blocks, rest), (to_blocks, to_rest)) =
         (row.as_chunks::<LANES>(), gradient[..row.len()].as_chunks_mut::<LANES>());
-    let mut sums = [0.0f32; LANES];
+    let (mut sums, ahead) = ([0.0f32; LANES], row.len().min(AHEAD));
     for (to, block) in to_blocks.iter_mut().zip(blocks) {
+        prefetch_row_after(block, ahead);
+        prefetch_row_after(to, ahead);
         for ((to, logit), sum) in to.iter_mut().zip(block).zip(&mut sums) {
             *to = exp(logit - largest);
             *sum += *to;

@@ -6,6 +6,7 @@
 use ternflock_collectives::{Error, Result};
 
 use super::method::Tensor;
+use ternflock_tensor::{has_bits, prefetch_after, vectorise};
 
 /// Rows per word of a bitmap.
 const WORD: usize = u32::BITS as usize;
@@ -49,13 +50,17 @@ impl SparseTensor {
     /// rows that no rank has marked have the same bits on all ranks.
     pub fn mark(&self, gradients: &[f32], bitmap: &mut [u32]) {
         let mut rows = gradients[self.tensor.range.clone()].chunks(self.tensor.row().max(1));
-        for word in bitmap {
-            *word = rows
-                .by_ref()
-                .take(WORD)
-                .zip(0..)
-                .fold(0, |bits, (row, bit)| bits | u32::from(has_bits(row)) << bit);
-        }
+        vectorise(
+            #[inline(always)]
+            || {
+                for word in bitmap {
+                    *word = rows.by_ref().take(WORD).zip(0..).fold(0, |bits, (row, bit)| {
+                        prefetch_after(row);
+                        bits | u32::from(has_bits(row)) << bit
+                    });
+                }
+            },
+        );
     }
 
     /// Lists the rows of the `bitmap` that the ranks have agreed on. `rank` is this rank, for errors.
@@ -91,12 +96,6 @@ impl SparseTensor {
 /// Number of words in which ranks mark the rows of `tensor`: one bit per row if its gradient is sparse.
 pub fn bitmap_words(tensor: &Tensor) -> usize {
     if tensor.sparse_rows { tensor.shape.first().map_or(0, |rows| rows.div_ceil(WORD)) } else { 0 }
-}
-
-/// Whether a bit of `row` is not zero: a negative zero has one, unlike for the moments of touched rows. Without an early exit, so that the compiler vectorises the
-/// loop: nearly all rows are zero.
-pub fn has_bits(row: &[f32]) -> bool {
-    row.iter().fold(0, |bits, value| bits | value.to_bits()) != 0
 }
 
 #[cfg(test)]

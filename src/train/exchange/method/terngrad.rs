@@ -18,8 +18,8 @@ use ternflock_collectives::planes::{BLOCK, TERNARY, WORD, WORDS, position, width
 use ternflock_collectives::{Result, Transport};
 use ternflock_job::{self as job, ClipSigmaOver};
 use ternflock_report::Phases;
+use ternflock_tensor::has_bits;
 
-use crate::exchange::rows::has_bits;
 use row_scales::{DIGITS, MORE_DIGITS, RowScales, Scaled};
 
 use super::{
