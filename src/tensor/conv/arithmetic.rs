@@ -2,6 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
+#[cfg(target_arch = "x86_64")]
+use super::lanes_x86;
 use super::operands::Operands;
 use crate::simd::dispatch;
 
@@ -36,6 +38,9 @@ pub trait Arithmetic: Copy {
 
     /// The same with only the first value of each word.
     fn multiply_add_first(self, a: Self::Words, b: Self::Words, sums: Self::Sums) -> Self::Sums;
+
+    /// Adds the lanes of each vector of `sums` to the value of `totals` with the same index.
+    fn add_lanes(self, sums: &[Self::Sums], totals: &mut [f32]);
 }
 
 /// One float32 value per word.
@@ -73,6 +78,23 @@ impl<S: Simd> Arithmetic for Float32<S> {
     #[inline(always)]
     fn multiply_add_first(self, a: S::f32s, b: S::f32s, sums: S::f32s) -> S::f32s {
         self.multiply_add(a, b, sums)
+    }
+
+    #[inline(always)]
+    fn add_lanes(self, sums: &[S::f32s], totals: &mut [f32]) {
+        #[cfg(target_arch = "x86_64")]
+        match S::F32_LANES {
+            // SAFETY: of the instructions that `dispatch` chooses from, only AVX-512 has vectors of 16 lanes.
+            lanes_x86::LANES => return unsafe { lanes_x86::add(bytemuck::cast_slice(sums), totals) },
+            // SAFETY: as above, only AVX2 has vectors of 8 lanes.
+            lanes_x86::LANES_AVX2 => {
+                return unsafe { lanes_x86::add_avx2(bytemuck::cast_slice(sums), totals) };
+            }
+            _ => (),
+        }
+        for (sum, total) in sums.iter().zip(totals) {
+            *total += self.0.reduce_sum_f32s(*sum);
+        }
     }
 }
 

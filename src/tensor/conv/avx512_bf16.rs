@@ -14,6 +14,7 @@ mod x86_64 {
     use crate::bf16::has_avx512_bf16;
     use crate::blocks::Machine;
     use crate::conv::arithmetic::{Arithmetic, Kernel};
+    use crate::conv::lanes_x86;
     use crate::conv::pack::Lines;
     use crate::conv::pack_pairs::{Half, each_pair};
 
@@ -93,6 +94,12 @@ mod x86_64 {
                 let [a, b] = [a, b].map(|words| _mm512_castsi512_ps(_mm512_and_si512(words, upper)));
                 _mm512_fmadd_ps(a, b, sums)
             }
+        }
+
+        #[inline(always)]
+        fn add_lanes(self, sums: &[__m512], totals: &mut [f32]) {
+            // SAFETY: as above; a vector consists of as many values.
+            unsafe { lanes_x86::add(&*(std::ptr::from_ref(sums) as *const [[f32; LANES]]), totals) }
         }
     }
 

@@ -22,9 +22,9 @@
 //!
 //! - y starts at the bias and adds the taps of the window row by row, and for each tap all channels.
 //! - dx starts at 0 and adds the positions of dy that see the pixel row by row, and for each position all filters.
-//! - The gradient of the weights is the sum of the lanes of a vector, each of which adds some of the samples:
-//!   `weight_gradient::vectors`. Its order therefore depends on the number of lanes, with every precision. AMX tiles
-//!   add in their own order: `weight_gradient::tiles`.
+//! - The gradient of the weights is a sum over work items, in each of which every lane of a vector adds some of the
+//!   samples: `weight_gradient::vectors`. Its order therefore depends on the number of lanes, with every precision.
+//!   AMX tiles add in their own order: `weight_gradient::tiles`.
 //!
 //! Vectors add one product after another. This gives the result of float32 arithmetic on rounded operands. Tiles add
 //! several products at a time, so their results differ in the last bits:
@@ -45,6 +45,8 @@ mod correlation;
 mod direct;
 mod im2col_gemm;
 mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
 mod operands;
 mod pack;
 mod pack_images;

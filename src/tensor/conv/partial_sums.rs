@@ -11,7 +11,7 @@ use super::operands::Operands;
 use super::pack::{Lines, pack};
 use super::pack_pairs::{Half, pack_pairs};
 
-use crate::blocks::{Block, Machine, Shared, part};
+use crate::blocks::{Block, LINE, Machine, Shared, part};
 use crate::buffers::Buffers;
 use crate::simd::vectorise;
 use crate::threads::{for_each, for_each_row, rows_mut};
@@ -39,6 +39,15 @@ pub fn item_rows((rows, columns): (usize, usize), machine: Machine, operands: Op
 pub fn plane(pixels: usize, machine: Machine, operands: Operands) -> usize {
     let block = machine.block(2 * machine.lanes, 0);
     pixels * operands.sample_words(block, machine) + GAP
+}
+
+/// The maximum number of blocks in a group.
+pub const MAX_GROUP: usize = 8;
+
+/// The number of blocks in a group. Its samples are in neighbouring cache lines, which processors prefetch together, so
+/// all blocks should read theirs soon.
+pub fn group(machine: Machine) -> usize {
+    (4 * LINE / (2 * machine.lanes)).clamp(1, MAX_GROUP)
 }
 
 /// The number of sums that a thread adds up over all partial sums at a time.
@@ -69,6 +78,21 @@ impl WorkItems {
         let blocks = self.machine.blocks(self.batch);
         let block = self.machine.block(self.batch, item % blocks);
         (block, part(self.rows, self.item_rows, item / blocks))
+    }
+
+    /// The same in another order: for each group of blocks, the rows from the first to the last, and all blocks of the
+    /// group at each. See [`group`].
+    pub fn get_in_groups(&self, item: usize) -> (Block, Range<usize>) {
+        let (parts, size) = (self.rows.div_ceil(self.item_rows), group(self.machine));
+        let (group, index) = (item / (size * parts), item % (size * parts));
+        let blocks = (self.machine.blocks(self.batch) - size * group).min(size);
+        let block = self.machine.block(self.batch, size * group + index % blocks);
+        (block, part(self.rows, self.item_rows, index / blocks))
+    }
+
+    /// The place of a block in its group.
+    pub fn place_in_group(&self, block: Block) -> usize {
+        block.first / (2 * self.machine.lanes) % group(self.machine)
     }
 }
 
@@ -160,5 +184,30 @@ impl PartialSums {
             }
         });
         first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_blocks_have_every_work_item_once() {
+        for (lanes, batch, rows, item_rows) in
+            [(1, 5, 3, 1), (4, 64, 7, 2), (8, 61, 5, 2), (16, 100, 8, 3), (16, 33, 1, 1)]
+        {
+            let machine = Machine { lanes, registers: 16 };
+            let items = WorkItems { machine, operands: Operands::Float32, batch, rows, item_rows };
+            let sorted = |get: &dyn Fn(usize) -> (Block, Range<usize>)| {
+                let key =
+                    |(block, rows): (Block, Range<usize>)| (block.first, block.samples, rows.start, rows.end);
+                let mut all: Vec<_> = (0..items.count()).map(|item| key(get(item))).collect();
+                all.sort_unstable();
+                all
+            };
+            assert_eq!(sorted(&|item| items.get_in_groups(item)), sorted(&|item| items.get(item)));
+            let places = (0..items.count()).map(|item| items.place_in_group(items.get_in_groups(item).0));
+            assert!(places.max() < Some(group(machine)));
+        }
     }
 }

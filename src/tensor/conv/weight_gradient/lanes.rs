@@ -1,22 +1,20 @@
-//! Sums whose lanes are in memory: those of the bias gradient are added to, and at the end the lanes of all
-//! sums are added.
+//! Sums over the lanes of vectors: those of the bias gradient, and sums whose lanes are in memory.
 
 use pulp::{Simd, WithSimd};
 
 use crate::blocks::{Block, Machine};
 use crate::simd::dispatch;
 
-/// Adds vectors to one of sums.
-pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
-    struct Add<'a>(&'a [f32], &'a mut [f32]);
-    impl WithSimd for Add<'_> {
-        type Output = ();
+/// The sum of complete vectors.
+pub fn sum_vectors(values: &[f32]) -> f32 {
+    struct Sum<'a>(&'a [f32]);
+    impl WithSimd for Sum<'_> {
+        type Output = f32;
         #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            let (values, sum) = (S::as_simd_f32s(self.0).0, &mut S::as_mut_simd_f32s(self.1).0[0]);
+        fn with_simd<S: Simd>(self, simd: S) -> f32 {
             // Four chains: one addition takes four cycles.
-            let mut chains = [*sum, simd.splat_f32s(0.0), simd.splat_f32s(0.0), simd.splat_f32s(0.0)];
-            let (fours, rest) = values.as_chunks::<4>();
+            let mut chains = [simd.splat_f32s(0.0); 4];
+            let (fours, rest) = S::as_simd_f32s(self.0).0.as_chunks::<4>();
             for four in fours {
                 for (chain, value) in chains.iter_mut().zip(four) {
                     *chain = simd.add_f32s(*chain, *value);
@@ -26,27 +24,26 @@ pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
                 chains[0] = simd.add_f32s(chains[0], *value);
             }
             let pair = simd.add_f32s(chains[0], chains[1]);
-            *sum = simd.add_f32s(pair, simd.add_f32s(chains[2], chains[3]));
+            simd.reduce_sum_f32s(simd.add_f32s(pair, simd.add_f32s(chains[2], chains[3])))
         }
     }
-    dispatch(Add(values, sums));
+    dispatch(Sum(values))
 }
 
-/// Adds the samples of a block to the lanes of a sum, for `count` neighbouring positions of dy
-/// `[positions, batch]`: those that are not packed as they are.
-pub fn add_lines(dy: &[f32], batch: usize, count: usize, block: Block, sums: &mut [f32]) {
-    dispatch(AddLines { dy, batch, count, block, sums });
+/// The sum of the samples of a block at `count` neighbouring positions of dy `[positions, batch]`: those that are not
+/// packed as they are.
+pub fn sum_lines(dy: &[f32], batch: usize, count: usize, block: Block) -> f32 {
+    dispatch(SumLines { dy, batch, count, block })
 }
 
-struct AddLines<'a> {
+struct SumLines<'a> {
     dy: &'a [f32],
     batch: usize,
     count: usize,
     block: Block,
-    sums: &'a mut [f32],
 }
 
-impl AddLines<'_> {
+impl SumLines<'_> {
     /// Adds the samples at `position` to two vectors.
     #[inline(always)]
     fn add<S: Simd>(&self, simd: S, position: usize, sums: &mut [S::f32s; 2]) {
@@ -62,11 +59,11 @@ impl AddLines<'_> {
     }
 }
 
-impl WithSimd for AddLines<'_> {
-    type Output = ();
+impl WithSimd for SumLines<'_> {
+    type Output = f32;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
         // Four chains per vector, as above.
         let mut chains = [[simd.splat_f32s(0.0); 2]; 4];
         let fours = self.count / 4 * 4;
@@ -78,10 +75,11 @@ impl WithSimd for AddLines<'_> {
         for position in fours..self.count {
             self.add(simd, position, &mut chains[0]);
         }
-        let sum = &mut S::as_mut_simd_f32s(self.sums).0[0];
+        let mut sum = simd.splat_f32s(0.0);
         for [first, second] in chains {
-            *sum = simd.add_f32s(*sum, simd.add_f32s(first, second));
+            sum = simd.add_f32s(sum, simd.add_f32s(first, second));
         }
+        simd.reduce_sum_f32s(sum)
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! - [`vectors`]: lanes are samples, for float32 and bf16 values
 //! - [`tiles`]: tile products of bf16 values, if the machine has AMX
-//! - [`lanes`]: sums with several lanes in memory
+//! - [`lanes`]: sums over the lanes of vectors
 //!
 //! The gradient of the biases is not a product: it is the sum of the unrounded dy.
 

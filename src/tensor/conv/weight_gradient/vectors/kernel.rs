@@ -1,5 +1,5 @@
 //! The innermost loops of the weight gradient: tiles of F filters and K taps or channels, whose sums stay in
-//! registers during a work item.
+//! registers during a work item. At its end, the lanes of each sum are added.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -15,64 +15,52 @@ pub struct TapKernel<'a, const F: usize, const K: usize> {
     pub pass: &'a Pass,
     pub along_taps: bool,
     pub tiles: &'a [Taps],
-    /// The rows of the work item, and the first packed row of x.
+    /// The rows of the work item.
     pub outputs: Range<usize>,
-    pub first_row: usize,
     pub vectors: usize,
-    /// `[C, rows, W, vectors lanes]`, with `x_plane` elements from one channel to the next.
+    /// `[C, x_rows, W, vectors lanes]`, with `x_plane` elements from one channel to the next. The first row that the
+    /// outputs see, `first_row`, is in place `first_place`. The place after the last one is the first one.
     pub x: &'a [f32],
     pub x_plane: usize,
+    pub x_rows: usize,
+    pub first_row: usize,
+    pub first_place: usize,
     /// `[F, rows, Q, vectors lanes]`, with `dy_plane` elements from one filter to the next.
     pub dy: &'a [f32],
     pub dy_plane: usize,
-    /// The sums that the products are added to: `[tiles, F, K, lanes]`.
-    pub lanes: &'a mut [f32],
-    /// Whether this is the first work item of these sums, which overwrites them.
-    pub first: bool,
+    /// The sums that the products are added to: `[tiles, F, K]`.
+    pub sums: &'a mut [f32],
 }
 
 impl<const F: usize, const K: usize> Kernel for TapKernel<'_, F, K> {
     #[inline(always)]
     fn run<A: Arithmetic>(self, arithmetic: A) {
-        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, first, .. } =
-            self;
+        let TapKernel { tiles, outputs, vectors, x, x_rows, x_plane, dy, dy_plane, sums, .. } = self;
+        let (first_row, first_place) = (self.first_row, self.first_place);
         let Pass { row, column, .. } = *self.pass;
         let width = vectors * A::LANES;
         let k_step = if self.along_taps { width } else { x_plane };
-        // The distances in elements from one output to the next, along a column and along a row.
-        let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
-        let zeros = [[arithmetic.splat(0.0); K]; F];
-        for (tile, tile_sums) in tiles.iter().zip(lanes.chunks_exact_mut(F * K * A::LANES)) {
-            let (rows, columns) = (row.outputs_of(tile.r), column.outputs_of(tile.s));
-            let rows = rows.start.max(outputs.start)..rows.end.min(outputs.end);
+        // The distances in elements from one output of a row to the next.
+        let x_step = column.stride() * width;
+        for (tile, sums) in tiles.iter().zip(sums.chunks_exact_mut(F * K)) {
+            let rows = tile.rows[0].max(outputs.start)..tile.rows[1].min(outputs.end);
+            let columns = tile.columns[0]..tile.columns[1];
             if rows.is_empty() || columns.is_empty() {
-                if first {
-                    tile_sums.fill(0.0);
-                }
                 continue;
             }
-            let sums = tile_sums.as_mut_ptr().cast::<A::Sums>();
-            let (h, v) = (row.pixel(rows.start, tile.r) - first_row, column.pixel(columns.start, tile.s));
-            let x_at = tile.c * x_plane + (h * column.size + v) * width;
-            let dy_at = ((rows.start - outputs.start) * column.outputs + columns.start) * width;
+            let v = column.pixel(columns.start, tile.s);
             let mut accumulators = [[arithmetic.splat(0.0); K]; F];
-            let before = if first { zeros.as_ptr().cast() } else { sums.cast_const() };
-            for f in 0..F {
-                for k in 0..K {
-                    // SAFETY: the tile, or its zeros, have F K vectors.
-                    accumulators[f][k] = unsafe { before.add(f * K + k).read_unaligned() };
-                }
-            }
-            let last_x =
-                x_at + (rows.len() - 1) * x_row + (columns.len() - 1) * x_step + (K - 1) * k_step + width;
-            let last_dy =
-                dy_at + (F - 1) * dy_plane + ((rows.len() - 1) * column.outputs + columns.len()) * width;
-            assert!(last_x <= x.len() && last_dy <= dy.len());
-            for p in 0..rows.len() {
-                // SAFETY: positions of the work item and the pixels under them are packed, as asserted.
+            for p in rows {
+                let h = row.pixel(p, tile.r) - first_row + first_place;
+                let h = if h < x_rows { h } else { h - x_rows };
+                let x_at = tile.c * x_plane + (h * column.size + v) * width;
+                let dy_at = ((p - outputs.start) * column.outputs + columns.start) * width;
+                let last_x = x_at + (columns.len() - 1) * x_step + (K - 1) * k_step + width;
+                let last_dy = dy_at + (F - 1) * dy_plane + columns.len() * width;
+                assert!(last_x <= x.len() && last_dy <= dy.len());
+                // SAFETY: the outputs and the pixels under them are packed, as asserted.
                 unsafe {
-                    let x = x.as_ptr().add(x_at + p * x_row);
-                    let dy = dy.as_ptr().add(dy_at + p * column.outputs * width);
+                    let (x, dy) = (x.as_ptr().add(x_at), dy.as_ptr().add(dy_at));
                     let line = Outputs { x, x_step, k_step, dy, dy_plane };
                     // With a stride of 1, all vectors of a row are contiguous.
                     match (x_step == width, vectors) {
@@ -90,12 +78,9 @@ impl<const F: usize, const K: usize> Kernel for TapKernel<'_, F, K> {
                     }
                 }
             }
-            for f in 0..F {
-                for k in 0..K {
-                    // SAFETY: as above.
-                    unsafe { sums.add(f * K + k).write_unaligned(accumulators[f][k]) };
-                }
-            }
+            // A copy, so that the accumulators themselves need no address and stay in registers.
+            let accumulated = accumulators;
+            arithmetic.add_lanes(accumulated.as_flattened(), sums);
         }
     }
 }
