@@ -47,7 +47,7 @@ fn a_loss_of_ones_own_decides_what_is_learnt() {
 
     fs::write(&path, job("quantile-9")).unwrap();
     let message = ternflock::train::load(&path, &[]).unwrap_err().to_string();
-    assert!(message.contains("did you mean `quantile-90`?"), "{message}");
+    assert!(message.contains("did you mean \"quantile-90\"?"), "{message}");
     let message = |name| {
         let loss = Quantile { quantile: 0.5, name };
         register_loss(&[TaskKind::Regression], loss).unwrap_err().to_string()

@@ -147,7 +147,7 @@ fn samples_that_do_not_fit_are_named_and_counted() {
     place.run(&format!("predict {CHECKPOINT} cut.idx")).refused(3, &["cut.idx: truncated"]);
     place.write("empty", "");
     place.run(&format!("predict {CHECKPOINT} empty")).refused(3, &["empty: is empty"]);
-    place.run(&format!("predict {CHECKPOINT} tiny.toml")).refused(3, &["tiny.toml: has no format"]);
+    place.run(&format!("predict {CHECKPOINT} tiny.toml")).refused(3, &["tiny.toml: has an unknown format"]);
     place.run(&format!("predict {CHECKPOINT} nowhere.idx")).refused(3, &["nowhere.idx: cannot be read"]);
     assert_eq!(place.names(".").iter().filter(|name| name.starts_with("out")).count(), 0);
 }
