@@ -4,6 +4,7 @@ mod cell;
 mod column;
 mod diabetes;
 mod encoding;
+mod look;
 mod open;
 mod parts;
 mod places;
@@ -15,6 +16,7 @@ mod windows;
 
 pub use diabetes::{OF_DIABETES, diabetes};
 pub use encoding::{Encoding, InputColumn};
+pub use look::{ColumnFacts, TableFacts, guess_delimiter, look};
 pub use open::open;
 
 #[cfg(test)]

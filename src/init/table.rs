@@ -1,0 +1,228 @@
+//! CSV files: the meaning of each column.
+
+use std::path::Path;
+
+use super::proposal::Proposal;
+use super::request::Request;
+use super::setting::Setting;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::suggest::suggest;
+use ternflock_base::text::{plural, quote};
+use ternflock_data::{ColumnFacts, TableFacts, guess_delimiter, look_at_table};
+
+/// A column of text with more different values holds names or free text, not categories.
+const MOST_CATEGORIES: usize = 100;
+
+/// Whole numbers with at most so many different values are classes, if there are so many rows for each.
+const MOST_NUMBERED_CLASSES: usize = 20;
+const ROWS_PER_CLASS: usize = 5;
+
+/// Reads the whole table, and proposes what its columns are.
+pub fn propose(request: &Request) -> Result<Proposal> {
+    let (path, name) = (request.path, request.name()?);
+    let delimiter = guess_delimiter(path)?;
+    let facts = look_at_table(path, delimiter)?;
+    check(path, &facts, request)?;
+    let target = find_target(path, &facts, request)?;
+    let mut proposal = Proposal::default();
+    proposal.set("dataset", "csv", "A table: the first row holds the names of the columns.");
+    proposal.set("file", name, "The path starts from the directory in which you run the program.");
+    if delimiter != ',' {
+        proposal.set("delimiter", delimiter.to_string(), "The character between two cells.");
+    }
+    let how = match request.target {
+        Some(_) => "",
+        None => ", the last column; --target chooses another",
+    };
+    proposal.choices.push(format!("To predict: `{}`{how}.", quote(&target.name)));
+    proposal.set("targets", target.name.clone(), "The column to predict, or a list of columns.");
+    let has_values = set_task(path, facts.rows, target, request, &mut proposal)?;
+    set_inputs(path, &facts, target, request, &mut proposal)?;
+    if let Some(window) = request.window {
+        proposal.set("window", window, "The rows that the network reads; they follow each other in time.");
+        proposal.set("horizon", request.horizon.unwrap_or(1), "The rows after them that it predicts.");
+    }
+    proposal.set_splits(request.window.is_some());
+    proposal.set_normalisation(has_values);
+    Ok(proposal)
+}
+
+/// Refuses tables from which nothing can be learnt.
+fn check(path: &Path, facts: &TableFacts, request: &Request) -> Result<()> {
+    let refuse = |message: String| Err(Error::data(path, message));
+    let names = || facts.columns.iter().map(|column| column.name.as_str());
+    let numbers: Vec<&str> = names().filter(|name| name.parse::<f64>().is_ok()).collect();
+    if let Some(first) = numbers.first().filter(|_| 2 * numbers.len() >= facts.columns.len()) {
+        return refuse(format!(
+            "its first row holds numbers, such as `{}`, where the names of the columns should be: add a row with the names",
+            quote(first)
+        ));
+    }
+    if facts.rows == 0 {
+        return refuse("has no rows below the names of the columns".into());
+    }
+    match &facts.columns[..] {
+        [only] if request.window.is_none() => refuse(format!(
+            "has one column, `{}`, but a network needs inputs and a target: if another character than a comma, semicolon, \
+             tab or | is between the cells, convert the file; to forecast the column from its own past, add --window",
+            quote(&only.name)
+        )),
+        _ if request.horizon.is_some() && request.window.is_none() => {
+            Err(Error::Usage("--horizon needs --window, the number of rows that a forecast reads".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The column to predict.
+fn find_target<'a>(path: &Path, facts: &'a TableFacts, request: &Request) -> Result<&'a ColumnFacts> {
+    let named = || facts.columns.iter().filter(|column| !column.name.is_empty());
+    let found = match request.target {
+        Some(name) => named().find(|column| column.name == name).ok_or_else(|| {
+            let names: Vec<&str> = named().map(|column| column.name.as_str()).collect();
+            Error::data(path, format!("has no column `{}`; {}", quote(name), suggest(name, &names)))
+        })?,
+        None => named().next_back().ok_or_else(|| Error::data(path, "none of its columns has a name"))?,
+    };
+    let refuse = |message: &str| {
+        let other = "choose another column with --target";
+        Err(Error::data(path, format!("the column `{}` {message}, or {other}", quote(&found.name))))
+    };
+    match found.first_missing {
+        Some(line) => refuse(&format!(
+            "is to be predicted, but {} no value (the first in line {line}): fill them or remove the rows",
+            if found.missing == 1 { "a cell has".into() } else { format!("{} cells have", found.missing) }
+        )),
+        None if found.distinct < 2 => {
+            refuse("has the same value in all rows, so there is nothing to learn: check it")
+        }
+        None => Ok(found),
+    }
+}
+
+/// Adds what is learnt. Returns whether it is values, not classes.
+fn set_task(
+    path: &Path,
+    rows: usize,
+    target: &ColumnFacts,
+    request: &Request,
+    proposal: &mut Proposal,
+) -> Result<bool> {
+    let refuse = |message: String| {
+        let name = quote(&target.name);
+        Err(Error::data(path, format!("the column `{name}` {message}")))
+    };
+    if request.window.is_some() {
+        return match target.is_number() {
+            true => Ok(true),
+            false => refuse(
+                "holds text, but a forecast predicts numbers: choose another column with --target".into(),
+            ),
+        };
+    }
+    if target.texts > 0 {
+        if 2 * target.distinct > rows {
+            return refuse(format!(
+                "holds {} different texts in {}, too many for classes: choose another column with --target",
+                target.distinct,
+                plural(rows, "row")
+            ));
+        }
+        proposal.choices.push(format!("Its {} different texts are classes.", target.distinct));
+        return Ok(false);
+    }
+    let are_classes = target.is_whole
+        && target.distinct <= MOST_NUMBERED_CLASSES
+        && rows >= ROWS_PER_CLASS * target.distinct;
+    if are_classes {
+        proposal.choices.push(format!(
+            "Its {} different whole numbers are classes; for a number to predict, remove [task] and set `units = \"targets\"`.",
+            target.distinct
+        ));
+        proposal.task.push(Setting::new(
+            "kind",
+            "classification",
+            "The whole numbers to predict are classes. If they are amounts, use \"regression\" here, and units = \"targets\" \
+             in the last layer.",
+        ));
+    }
+    Ok(!are_classes)
+}
+
+/// Adds which columns the network reads, and how.
+fn set_inputs(
+    path: &Path,
+    facts: &TableFacts,
+    target: &ColumnFacts,
+    request: &Request,
+    proposal: &mut Proposal,
+) -> Result<()> {
+    let (mut ignored, mut categories, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut missing, mut has_categories, mut inputs) = (0, false, 0);
+    if target.texts > 0 && target.numbers > 0 {
+        categories.push(target.name.clone());
+    }
+    for column in &facts.columns {
+        if column.name == target.name && request.window.is_none() {
+            continue;
+        }
+        if let Some(reason) = not_an_input(column, facts.rows) {
+            reasons.push(format!("`{}` {reason}", quote(&column.name)));
+            ignored.push(column.name.clone());
+            continue;
+        }
+        inputs += 1;
+        missing += column.missing;
+        has_categories |= column.texts > 0;
+        if column.texts > 0 && column.numbers > 0 {
+            categories.push(column.name.clone());
+        }
+    }
+    if inputs == 0 {
+        let reasons = reasons.join("; ");
+        return Err(Error::data(path, format!("no column is left as an input: {reasons}")));
+    }
+    if !ignored.is_empty() {
+        let reasons = reasons.join("; ");
+        proposal.choices.push(format!("Not read: {reasons}."));
+        proposal.set("ignore", ignored, format!("Columns that the network does not read: {reasons}."));
+    }
+    if !categories.is_empty() {
+        let comment = "Columns whose cells are categories, although some look like numbers.";
+        proposal.set("categories", categories, comment);
+    }
+    if missing > 0 {
+        let cells = plural(missing, "cell");
+        proposal.choices.push(format!("{cells} without a value: the median of the column, or no category."));
+        proposal.set(
+            "missing",
+            "median",
+            format!(
+                "{cells} without a value become the median of their column on the training split; \"mean\" and \"zero\" are \
+                 other fillings, \"refuse\" is an error. Categories become all zeros."
+            ),
+        );
+    }
+    if has_categories {
+        let comment =
+            "Categories that no training row has share one more input; \"refuse\" makes them an error.";
+        proposal.set("unseen", "other", comment);
+    }
+    Ok(())
+}
+
+/// The reason why `column` is no input, after its name; `None`: it is one.
+fn not_an_input(column: &ColumnFacts, rows: usize) -> Option<String> {
+    if column.name.is_empty() {
+        return Some("has no name".into());
+    }
+    if column.distinct == 0 {
+        return Some("has no values".into());
+    }
+    if column.is_row_number() {
+        return Some("counts the rows".into());
+    }
+    let are_names = column.distinct > MOST_CATEGORIES || 2 * column.distinct > rows;
+    (column.texts > 0 && are_names)
+        .then(|| format!("holds {} different texts in {}", column.distinct, plural(rows, "row")))
+}
