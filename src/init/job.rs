@@ -50,7 +50,7 @@ pub fn write(proposal: &Proposal, facts: &Facts, file: &str, name: Option<&str>)
         text += &format!("{}name = {}\n\n", comment("The name of the run directory."), toml(&name.into()));
     }
     text += &proposal.sections();
-    text += &section("train", &train(facts.input, length));
+    text += &section("train", &train(facts, length));
     let is_text = matches!(facts.input, Shape::Tokens { .. });
     text += &section("optimizer", &optimizer(is_text));
     text += &section("schedule", &schedule(is_text));
@@ -58,9 +58,9 @@ pub fn write(proposal: &Proposal, facts: &Facts, file: &str, name: Option<&str>)
     text += &comment(&match is_text {
         true => format!("The network: {network}."),
         false => format!(
-            "The network: {network}. The comment of a layer is the shape of its output, for one sample. The input is {}. The \
+            "The network: {network}. The comment of a layer is the shape of its output, for one sample. It reads {}. The \
              last layer gets its size from the data.",
-            facts.input
+            facts.input.described()
         ),
     });
     text += &format!("\n{}\n", model.trim_end());
@@ -80,12 +80,15 @@ fn head(info: &str, file: &str) -> String {
     text + "\n"
 }
 
+/// Short epochs are not all evaluated.
+const MOST_EVALUATIONS: usize = 25;
+
 fn section(name: &str, settings: &[Setting]) -> String {
     format!("[{name}]\n{}\n", settings.iter().map(Setting::lines).collect::<String>())
 }
 
-fn train(input: Shape, length: Length) -> [Setting; 3] {
-    let batch = match input {
+fn train(facts: &Facts, length: Length) -> Vec<Setting> {
+    let batch = match facts.input {
         Shape::Tokens { .. } => "Sequences per step, over all ranks together.",
         _ => "Samples per step, over all ranks together. With many ranks, use more, so that each has work.",
     };
@@ -95,11 +98,23 @@ fn train(input: Shape, length: Length) -> [Setting; 3] {
         }
         false => "Passes over the training samples. Use more while the validation metric still improves.",
     };
-    [
+    let mut settings = vec![
         Setting::new("global_batch", length.batch, batch),
         Setting::new("epochs", length.epochs, epochs),
-        Setting::new("seed", 1, "Another seed gives another initial network and order of samples."),
-    ]
+    ];
+    // Texts need few epochs.
+    if length.epochs > MOST_EVALUATIONS && !matches!(facts.input, Shape::Tokens { .. }) {
+        let steps = (length.epochs * facts.samples).div_ceil(length.batch * MOST_EVALUATIONS);
+        let comment =
+            "Steps from one evaluation on the validation split to the next; without it, one per epoch.";
+        settings.push(Setting::new("eval_every", steps, comment));
+    }
+    settings.push(Setting::new(
+        "seed",
+        1,
+        "Another seed gives another initial network and order of samples.",
+    ));
+    settings
 }
 
 fn optimizer(is_text: bool) -> Vec<Setting> {
@@ -126,7 +141,7 @@ fn optimizer(is_text: bool) -> Vec<Setting> {
             Setting::new(
                 "kind",
                 "adam",
-                "The update rule. \"sgd\" often generalises better, with a rate ten times higher.",
+                "The update rule. \"sgd\" needs about ten times the rate, and has no decoupled_decay.",
             ),
             Setting::new(
                 "learning_rate",

@@ -17,6 +17,9 @@ const MOST_CATEGORIES: usize = 100;
 const MOST_NUMBERED_CLASSES: usize = 20;
 const ROWS_PER_CLASS: usize = 5;
 
+/// Besides a window to train on, there must be one to choose the network and one to measure it.
+const OTHER_WINDOWS: usize = 2;
+
 /// Reads the whole table, and proposes what its columns are.
 pub fn propose(request: &Request) -> Result<Proposal> {
     let (path, name) = (request.path, request.name()?);
@@ -40,7 +43,7 @@ pub fn propose(request: &Request) -> Result<Proposal> {
     set_inputs(path, &facts, target, request, &mut proposal)?;
     if let Some(window) = request.window {
         proposal.set("window", window, "The rows that the network reads; they follow each other in time.");
-        proposal.set("horizon", request.horizon.unwrap_or(1), "The rows after them that it predicts.");
+        proposal.set("horizon", horizon(request), "The rows after them that it predicts.");
     }
     proposal.set_splits(request.window.is_some());
     proposal.set_normalisation(has_values);
@@ -70,8 +73,22 @@ fn check(path: &Path, facts: &TableFacts, request: &Request) -> Result<()> {
         _ if request.horizon.is_some() && request.window.is_none() => {
             Err(Error::Usage("--horizon needs --window, the number of rows that a forecast reads".into()))
         }
+        _ if request.window.is_some_and(|window| facts.rows < window + horizon(request) + OTHER_WINDOWS) => {
+            Err(Error::Usage(format!(
+                "{}: {} are too few for a window of {} and a horizon of {}: lower --window or --horizon",
+                path.display(),
+                plural(facts.rows, "row"),
+                request.window.unwrap_or_default(),
+                horizon(request)
+            )))
+        }
         _ => Ok(()),
     }
+}
+
+/// The rows after a window that are predicted.
+fn horizon(request: &Request) -> usize {
+    request.horizon.unwrap_or(1)
 }
 
 /// The column to predict.
@@ -167,7 +184,10 @@ fn set_inputs(
             continue;
         }
         if let Some(reason) = not_an_input(column, facts.rows) {
-            reasons.push(format!("`{}` {reason}", quote(&column.name)));
+            reasons.push(match column.name.is_empty() {
+                true => format!("a column {reason}"),
+                false => format!("`{}` {reason}", quote(&column.name)),
+            });
             ignored.push(column.name.clone());
             continue;
         }

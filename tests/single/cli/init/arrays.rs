@@ -76,10 +76,13 @@ fn datasets_of_an_hdf5_file_are_listed() {
     group.new_dataset_builder().with_data(&drag).create("drag").unwrap();
     let texts = [hdf5::types::VarLenUnicode::default()];
     file.new_dataset_builder().with_data(&texts).create("notes").unwrap();
+    drop(group);
     file.close().unwrap();
     let job = trains(&place, &["f.h5"], "f.toml");
     assert!(job.contains("inputs = \"f.h5:/run 1/field\"") && job.contains("/run 1/drag\""), "{job}");
-    place.run("init f.h5 --target notes").refused(3, &["its array `notes` cannot be used", "holds texts"]);
+    place
+        .run("init f.h5 --target notes --overwrite")
+        .refused(3, &["its array `notes` cannot be used", "holds texts"]);
     place.write("bad.h5", "no file");
     place.run("init bad.h5").refused(3, &["bad.h5: cannot be opened"]);
 }

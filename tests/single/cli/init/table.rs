@@ -23,7 +23,7 @@ fn columns_are_told_apart() {
         "ignore = [\"id\", \"\", \"name\", \"empty\"]\n",
         "missing = \"median\"\n",
         "unseen = \"other\"\n",
-        "`name` holds 60 different texts",
+        "`id` counts the rows; a column has no name; `name` holds",
         "units = \"targets\"\n",
         "# csv: vectors of ",
         "normalise_targets = \"standard\"\n",
@@ -69,9 +69,9 @@ fn a_window_makes_a_forecast() {
     place.run("init one.csv").refused(3, &["has one column, `load`", "add --window"]);
     let job = trains(&place, &["one.csv", "--window", "150"], "one.toml");
     assert!(job.contains("type = \"conv1d\"") && job.contains("horizon = 1\n"), "{job}");
-    place.run("init one.csv --window 1000").refused(2, &["too few for a window of 1000"]);
+    place.run("init one.csv --window 1000 --overwrite").refused(2, &["too few for a window of 1000"]);
     place
-        .run("init load.csv --target day --window 4")
+        .run("init load.csv --target day --window 4 --overwrite")
         .refused(3, &["holds text, but a forecast predicts numbers"]);
 }
 
