@@ -45,14 +45,10 @@ pub fn propose(request: &Request) -> Result<Proposal> {
         false,
         "true mirrors training images left to right at random: for photos, not for letters or digits.",
     );
-    match &facts.own_sets[..] {
-        [] => proposal.set_splits(false),
-        sets => {
-            let sets = sets.join(" and ");
-            proposal.choices.push(format!("The folder has its own {sets} set."));
-            proposal.set_splits(false);
-        }
+    if !facts.own_sets.is_empty() {
+        proposal.choices.push(format!("The folder has its own {} set.", facts.own_sets.join(" and ")));
     }
+    proposal.set_splits(false);
     proposal.set_normalisation(false);
     Ok(proposal)
 }

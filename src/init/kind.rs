@@ -89,7 +89,7 @@ fn ending(path: &Path) -> String {
             let inner = of(Path::new(path.file_stem().unwrap_or_default()));
             let may_be =
                 |(ending, kind): &(&str, Kind)| *ending == inner && matches!(kind, Kind::Table | Kind::Text);
-            if ENDINGS.iter().any(|known| may_be(known)) { inner } else { "gz".into() }
+            if ENDINGS.iter().any(may_be) { inner } else { "gz".into() }
         }
         ending => ending.into(),
     }

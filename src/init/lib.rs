@@ -8,7 +8,9 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
 mod arrays;
+mod axes;
 mod choice;
+mod columns;
 mod folder;
 mod job;
 mod kind;
@@ -20,6 +22,7 @@ mod setting;
 mod table;
 mod targets;
 mod text;
+mod training;
 
 pub use job::{Draft, Facts, write};
 pub use proposal::Proposal;

@@ -73,7 +73,7 @@ impl Proposal {
             self.set(
                 "normalise_targets",
                 "standard",
-                "So do the values to predict. Reported metrics are in the original units.",
+                "The values to predict are normalised too. Metrics are reported in their own units.",
             );
         }
     }
