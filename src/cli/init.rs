@@ -138,14 +138,16 @@ fn report(output: &Path, found: &Found, proposal: &Proposal, draft: &Draft, run:
     let mut text = found.summary();
     proposal.choices.iter().for_each(|choice| text += &format!("{choice}\n"));
     let steps: u64 = run.stages.iter().map(|(_, steps)| steps).sum();
+    let seconds = run.step_seconds * steps as f64;
+    let time =
+        if seconds < 1.0 { "less than a second".into() } else { format!("about {}", duration(seconds)) };
     let short = if draft.is_short { "; more epochs would learn more" } else { "" };
     text += &format!(
-        "\n{}: {} with {} parameters; {} steps, about {} without the exchange{short}\n",
+        "\n{}: {} with {} parameters; {} steps, {time} of computing{short}\n",
         output.display(),
         draft.network,
         thousands(run.parameters as u64),
         thousands(steps),
-        duration(run.step_seconds * steps as f64)
     );
     let job = in_shell(output);
     text + &format!("\nNext:\n  ternflock check {job}\n  mpirun -n {RANKS} ternflock train {job}\n")
