@@ -9,6 +9,7 @@ mod data;
 mod export;
 mod forecast;
 mod infer;
+mod init;
 mod landscape;
 mod predict;
 mod sample;
@@ -29,6 +30,7 @@ pub use data::{Data, DataCommand, Import, Info};
 pub use export::Export;
 pub use forecast::Forecast;
 pub use infer::Infer;
+pub use init::Init;
 pub use landscape::Landscape;
 pub use predict::Predict;
 pub use sample::Sample;
@@ -70,6 +72,8 @@ docs/failures.md lists every wait, its deadline and what ends it.";
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first job for your data: it looks at a file or folder, and explains each key.
+    Init(Init),
     /// Train a job, on one rank or under mpirun or srun on many.
     Train(Train),
     /// Check a job for a number of ranks without training: data, shapes, memory, exchange, and the time of a step.

@@ -14,6 +14,7 @@ use super::exit;
 use super::launcher::is_not_first;
 use super::streams::print;
 use super::table::table;
+pub use info::{Found, find};
 use progress::Shown;
 use ternflock_data::{self as data, DATASETS, Entry, Format};
 

@@ -10,6 +10,7 @@ mod exit;
 mod export;
 mod forecast;
 mod help;
+mod init;
 mod inspect;
 mod job;
 mod launch;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         return code;
     }
     match arguments.command {
+        Command::Init(arguments) => init::main(&arguments),
         Command::Train(arguments) => train::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Eval(arguments) => eval::main(&arguments),
@@ -82,7 +84,8 @@ fn arguments() -> Arguments {
 /// them in its first lines. Kernels that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
-        Command::Check(_)
+        Command::Init(_)
+        | Command::Check(_)
         | Command::Eval(_)
         | Command::Predict(_)
         | Command::Sample(_)

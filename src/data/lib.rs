@@ -28,15 +28,17 @@ mod synthetic;
 mod table;
 mod text;
 
-pub use arrays::ArrayInputs;
+pub use arrays::{
+    ArrayInputs, ArrayListing, FoundArray, MOST_DISTINCT, ValueFacts, array_name, list_arrays, value_facts,
+};
 pub use augment::{Augment, View};
 pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
 pub use folder::{
-    Checked, Fit, FolderSets, ImageFolder, Packed, Picture, convert as convert_colour, open as open_folder,
-    pack, read_image, read_picture,
+    Checked, Fit, FolderFacts, FolderSets, ImageFolder, Packed, Picture, convert as convert_colour,
+    look as look_at_folder, open as open_folder, pack, read_image, read_picture,
 };
 pub use idx::read_idx_images;
 pub use image_feed::{ImageFeed, ImageSet};
@@ -49,7 +51,10 @@ pub use samples::{
     Sources, open_samples, register_dataset, split, split_ordered, to_input,
 };
 pub use survey::{Spread, Survey, survey};
-pub use table::{Encoding, InputColumn, TableInputs, TableReading};
+pub use table::{
+    ColumnFacts, Encoding, InputColumn, TableFacts, TableInputs, TableReading, guess_delimiter,
+    look as look_at_table,
+};
 pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
     synthetic_set, tokenize,

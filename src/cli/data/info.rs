@@ -31,10 +31,12 @@ pub fn main(arguments: &Info) -> ExitCode {
 }
 
 /// What was found out.
-struct Found {
+pub struct Found {
     dataset: String,
-    input: Shape,
-    target: TargetKind,
+    /// The shape of a sample.
+    pub input: Shape,
+    /// What is predicted for it.
+    pub target: TargetKind,
     sets: Vec<(&'static str, Survey)>,
     class_names: Vec<String>,
     words: Vec<String>,
@@ -48,7 +50,11 @@ fn info(arguments: &Info) -> Result<String> {
     Ok(if arguments.json { format!("{}\n", found.json()) } else { found.text() })
 }
 
-fn find(loaded: &Loaded, samples: usize) -> Result<Found> {
+/// Opens the data of a job, and reads about `samples` samples of each set.
+///
+/// # Errors
+/// Those of reading the data.
+pub fn find(loaded: &Loaded, samples: usize) -> Result<Found> {
     let feeds = open_feeds(loaded)?;
     let remarks = feeds.remarks();
     let Feeds { train, mut evaluation, set, test, vocabulary, preparation } = feeds;
@@ -95,7 +101,18 @@ impl Found {
         })
     }
 
-    fn text(&self) -> String {
+    /// The number of training samples.
+    pub fn training_samples(&self) -> usize {
+        self.sets[0].1.items
+    }
+
+    /// What the samples are, and how many each set has.
+    pub fn summary(&self) -> String {
+        format!("{}\n{}", self.head(), table(&self.set_rows(), &[1, 2]))
+    }
+
+    /// What the samples are, and what is odd about them.
+    fn head(&self) -> String {
         let kind = match self.input {
             Shape::Image { .. } => "images of",
             Shape::Vector { .. } => "vectors of",
@@ -104,7 +121,12 @@ impl Found {
         };
         let mut text = format!("{}: {kind} {}; {}\n", self.dataset, self.input, self.target.described());
         self.remarks.iter().for_each(|remark| text += &format!("{remark}\n"));
-        text += &format!("\n{}", table(&self.set_rows(), &[1, 2]));
+        text
+    }
+
+    /// Everything, for people.
+    pub fn text(&self) -> String {
+        let mut text = self.summary();
         if !matches!(self.input, Shape::Tokens { .. }) {
             text += &format!("\n{}", table(&self.value_rows(), &[1, 2, 3, 4]));
             if matches!(self.target, TargetKind::Class(_)) {

@@ -4,7 +4,11 @@
 //! The library trusts the files that it reads (docs/adr/0022-checkpoints-are-not-trusted.md): unlike a checkpoint, a
 //! damaged data file can end the program.
 
+mod listing;
+
 use std::path::{Path, PathBuf};
+
+pub use listing::names;
 
 use ::hdf5::dataset::Layout;
 use ::hdf5::types::{TypeDescriptor, VarLenUnicode};

@@ -10,6 +10,7 @@
 //! - `targets`: classes or values
 //! - `samples`: inputs and targets together
 //! - `inputs`: inputs alone
+//! - `listing`: the arrays in a file, before there is a job
 
 mod array;
 mod element;
@@ -17,12 +18,16 @@ mod hdf5;
 mod inputs;
 mod joined;
 mod layout;
+mod listing;
 mod npy;
 mod npz;
 mod samples;
 mod targets;
 
 pub use inputs::ArrayInputs;
+pub use listing::{
+    ArrayListing, FoundArray, MOST_DISTINCT, ValueFacts, array_name, list_arrays, value_facts,
+};
 
 use std::path::Path;
 use std::sync::Arc;

@@ -10,6 +10,19 @@ use ternflock_base::io::{open_regular, read_start};
 use ternflock_base::suggest::{list, suggest};
 use zip::{CompressionMethod, ZipArchive};
 
+/// The names of the arrays in the archive at `path`, in their order.
+///
+/// # Errors
+/// If there is no such archive.
+pub fn names(path: &Path) -> Result<Vec<String>> {
+    let failed = |message: String| Error::data(path, message);
+    let file = open_regular(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let archive = ZipArchive::new(BufReader::new(file))
+        .map_err(|error| failed(format!("is not an archive that `np.savez` writes: {error}")))?;
+    let names = archive.file_names().flatten();
+    Ok(names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect())
+}
+
 /// Opens the array that `name` says, such as `arrays.npz:inputs`. A relative file name starts from `directory`.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! - `check`: headers and damaged images, before training begins
 //! - `cache`: decoded images in memory
 //! - `pack`: all images of a folder in one HDF5 file
+//! - `look`: facts about a folder, before there is a job
 //! - `samples`: all of it as [`Samples`](super::Samples)
 
 mod cache;
@@ -13,6 +14,7 @@ mod colour;
 mod decode;
 mod fit;
 mod listing;
+mod look;
 mod pack;
 mod resize;
 mod samples;
@@ -28,6 +30,7 @@ pub use colour::convert;
 pub use decode::Picture;
 pub use fit::Fit;
 use listing::{Listing, directories};
+pub use look::{FolderFacts, look};
 pub use pack::{Packed, pack};
 pub use samples::{ImageFolder, read_image};
 use ternflock_base::error::{Error, Result};

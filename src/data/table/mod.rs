@@ -6,6 +6,7 @@ mod diabetes;
 mod encoder;
 mod encoding;
 mod inputs;
+mod look;
 mod open;
 mod parts;
 mod places;
@@ -18,6 +19,7 @@ mod windows;
 pub use diabetes::{OF_DIABETES, diabetes};
 pub use encoding::{Encoding, InputColumn};
 pub use inputs::{TableInputs, TableReading};
+pub use look::{ColumnFacts, TableFacts, guess_delimiter, look};
 pub use open::open;
 
 #[cfg(test)]

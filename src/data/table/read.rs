@@ -62,7 +62,7 @@ pub fn header(path: &Path, delimiter: char) -> Result<Vec<String>> {
 }
 
 /// The file at `path` below its header, and the header.
-fn open(path: &Path, delimiter: char) -> Result<(Reader<Content>, Vec<String>)> {
+pub(super) fn open(path: &Path, delimiter: char) -> Result<(Reader<Content>, Vec<String>)> {
     let delimiter = u8::try_from(delimiter).unwrap_or(b',');
     // With this terminator, the position of a record is its line also if lines end with a carriage return, which is trimmed
     // from the last cell.
@@ -102,7 +102,7 @@ pub fn position(path: &Path, header: &[String], name: &str) -> Result<usize> {
 }
 
 /// The error that the table at `path` could not be read.
-fn read_error(path: &Path, error: csv::Error) -> Error {
+pub(super) fn read_error(path: &Path, error: csv::Error) -> Error {
     let text = error.to_string();
     match error.into_kind() {
         ErrorKind::Io(error) => files::read_error(path, &error),

@@ -32,6 +32,7 @@ fn every_subcommand_shows_a_worked_example() {
     let place = Place::new(PROGRAM);
     for (subcommand, example) in [
         ("train", "mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume"),
+        ("init", "ternflock init houses.csv --target price"),
         ("eval", "ternflock eval runs/lenet-digits/checkpoints/best.h5"),
         ("predict", "mpirun -n 2 ternflock predict best.h5 images.idx -o classes.npz"),
         ("sample", "ternflock sample best.h5 --temperature 0.7 --top-k 40 --seed 3"),
@@ -55,6 +56,7 @@ fn help_is_wrapped_once() {
     let place = Place::new(PROGRAM);
     for line in [
         "",
+        "init",
         "train",
         "eval",
         "predict",

@@ -15,6 +15,7 @@ mod files;
 mod forecast;
 mod help;
 mod infer;
+mod init;
 mod job;
 mod landscape;
 mod launch;

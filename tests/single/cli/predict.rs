@@ -292,7 +292,7 @@ fn a_regression_predicts_values_from_arrays() {
 fn tables_and_archives_are_read() {
     let place = Place::new(PROGRAM);
     let town = |row: usize| ["Ulm", "Hof"][row % 2];
-    let price = |row: usize| 100.0 * (row % 7) as f64 + if row % 2 == 0 { 50.0 } else { 0.0 };
+    let price = |row: usize| 100.0 * (row % 7) as f64 + if row.is_multiple_of(2) { 50.0 } else { 0.0 };
     let rows: String =
         (0..120).map(|row| format!("{},{},{},k{row}\n", price(row), row % 7, town(row))).collect();
     place.write("houses.csv", format!("price,rooms,town,key\n{rows}"));
