@@ -12,6 +12,7 @@ use super::output::{Format, check_new};
 use super::streams::print;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{create_new, write_output};
+use ternflock_base::text::plural;
 use ternflock_init::{Draft, Facts, Proposal, Request, look, write};
 use ternflock_job::{Loaded, parse};
 use ternflock_tensor::set_threads;
@@ -61,6 +62,11 @@ fn init(arguments: &Init) -> Result<String> {
         samples: found.training_samples(),
         info: &found.text(),
     };
+    if facts.samples < RANKS {
+        let samples = plural(facts.samples, "sample");
+        let message = format!("leaves {samples} to train on, after the splits: a network needs more data");
+        return Err(Error::data(&arguments.path, message));
+    }
     let draft = write(&proposal, &facts, &in_shell(&output), Some(&*name).filter(|name| *name != stem))?;
     let run = check(&file, &stem, &draft).map_err(|error| about_data(&arguments.path, error))?;
     save(&output, &draft.text, arguments.overwrite)?;
@@ -76,7 +82,7 @@ fn describe(path: &Path, proposal: &Proposal) -> Result<Found> {
 /// Everything that `ternflock check` checks.
 fn check(file: &str, stem: &str, draft: &Draft) -> Result<DryRun> {
     let loaded: Loaded = parse(file.to_owned(), &draft.text, &[], Some(stem))?;
-    dry_run(&loaded, RANKS.min(loaded.job.train.global_batch), RANKS)
+    dry_run(&loaded, RANKS, RANKS)
 }
 
 /// `error` as one about the data at `path`, if its place is a line of a job that is not written.
@@ -141,9 +147,9 @@ fn report(output: &Path, found: &Found, proposal: &Proposal, draft: &Draft, run:
     let seconds = run.step_seconds * steps as f64;
     let time =
         if seconds < 1.0 { "less than a second".into() } else { format!("about {}", duration(seconds)) };
-    let short = if draft.is_short { "; more epochs would learn more" } else { "" };
+    let short = if draft.is_short { "; more epochs would probably give a better network" } else { "" };
     text += &format!(
-        "\n{}: {} with {} parameters; {} steps, {time} of computing{short}\n",
+        "\n{}: {} with {} parameters; {} steps, {time} of compute time{short}\n",
         output.display(),
         draft.network,
         thousands(run.parameters as u64),

@@ -9,6 +9,7 @@ use super::proposal::Proposal;
 use super::request::{Request, utf8};
 use super::targets::set_targets;
 use ternflock_base::error::{Error, Result};
+use ternflock_base::suggest::list;
 use ternflock_data::{FoundArray, array_name, list_arrays};
 
 /// A NumPy file, with its targets in another one.
@@ -20,7 +21,10 @@ pub fn propose_npy(request: &Request) -> Result<Proposal> {
         let files = like(path, &inputs);
         let advice = match &files[..] {
             [] => String::new(),
-            files => format!("; as many rows have {}", files.join(", ")),
+            files => {
+                let files = list(files.iter().map(String::as_str), "", "");
+                format!("; these files have the same number of rows: {files}")
+            }
         };
         return Err(Error::Usage(format!(
             "{name} holds the inputs, {shape}: add --targets FILE.npy, the file with the values or classes to predict{advice}"

@@ -2,7 +2,7 @@
 
 use ternflock_data::FoundArray;
 
-/// Sides of images are at least so long, and sequences and images without a colour are told apart by it.
+/// The shortest side of an image. It tells grey images from sequences.
 const SHORTEST_SIDE: usize = 8;
 
 /// The meaning of the dimensions of inputs, as a job names it and in words.

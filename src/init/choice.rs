@@ -57,14 +57,14 @@ pub fn choose(path: &Path, listing: &ArrayListing, request: &Request) -> Result<
             });
             match by_name {
                 Some((inputs, targets)) => {
-                    (inputs, targets, "The names say so; --inputs and --target choose others.")
+                    (inputs, targets, "Chosen by their names; use --inputs and --target to choose others.")
                 }
                 None => by_size(path, listing, inputs, targets)?,
             }
         }
     };
     if inputs == targets {
-        let message = format!("`{}` cannot be the inputs and the target", inputs.name);
+        let message = format!("`{}` cannot be both the inputs and the target", inputs.name);
         return Err(Error::Usage(message));
     }
     let own_sets = own_sets(listing, inputs, targets);
@@ -88,7 +88,7 @@ fn called<'a>(listing: &'a ArrayListing, name: &str) -> Option<&'a FoundArray> {
     listing.arrays.iter().find(|array| array.name.trim_start_matches('/').eq_ignore_ascii_case(name))
 }
 
-/// Of two arrays with as many rows, the larger one is the inputs.
+/// Of two arrays with the same number of rows, the larger one holds the inputs.
 fn by_size<'a>(
     path: &Path,
     listing: &'a ArrayListing,
@@ -102,7 +102,7 @@ fn by_size<'a>(
         .iter()
         .filter(|array| known.is_none_or(|known| known != *array && known.shape[0] == array.shape[0]))
         .collect();
-    let reason = "The sizes say so; --inputs and --target choose others.";
+    let reason = "Chosen by their sizes; use --inputs and --target to choose others.";
     match (inputs, targets, &others[..]) {
         (Some(inputs), None, [targets]) => Ok((inputs, targets, reason)),
         (None, Some(targets), [inputs]) => Ok((inputs, targets, reason)),

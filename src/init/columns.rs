@@ -58,19 +58,20 @@ pub fn set_inputs(
     }
     if missing > 0 {
         let cells = plural(missing, "cell");
-        proposal.choices.push(format!("{cells} without a value: the median of the column, or no category."));
+        proposal.choices.push(format!(
+            "{cells} without a value: numbers become the median of their column, categories all zeros."
+        ));
         proposal.set(
             "missing",
             "median",
             format!(
-                "{cells} without a value become the median of their column on the training split; \"mean\" and \"zero\" are \
-                 other fillings, \"refuse\" is an error. Categories become all zeros."
+                "{cells} without a value. Numbers become the median of their column on the training split (or \"mean\", or \
+                 \"zero\"); categories become all zeros. \"refuse\" makes them an error."
             ),
         );
     }
     if has_categories {
-        let comment =
-            "Categories that no training row has share one more input; \"refuse\" makes them an error.";
+        let comment = "Categories that are not in the training split share one additional input; \"refuse\" makes them an error.";
         proposal.set("unseen", "other", comment);
     }
     Ok(())
@@ -89,5 +90,5 @@ fn not_an_input(column: &ColumnFacts, rows: usize) -> Option<String> {
     }
     let are_names = column.distinct > MOST_CATEGORIES || 2 * column.distinct > rows;
     (column.texts > 0 && are_names)
-        .then(|| format!("holds {} different texts in {}", column.distinct, plural(rows, "row")))
+        .then(|| format!("holds {} different texts in {}", column.distinct_count(), plural(rows, "row")))
 }

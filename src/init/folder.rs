@@ -46,7 +46,8 @@ pub fn propose(request: &Request) -> Result<Proposal> {
         "true mirrors training images left to right at random: for photos, not for letters or digits.",
     );
     if !facts.own_sets.is_empty() {
-        proposal.choices.push(format!("The folder has its own {} set.", facts.own_sets.join(" and ")));
+        let sets = if facts.own_sets.len() == 1 { "set" } else { "sets" };
+        proposal.choices.push(format!("The folder has its own {} {sets}.", facts.own_sets.join(" and ")));
     }
     proposal.set_splits(false);
     proposal.set_normalisation(false);
@@ -80,9 +81,9 @@ fn set_size(facts: &FolderFacts, proposal: &mut Proposal) {
         return;
     }
     let found = if least == most {
-        format!("All images have {most} pixels")
+        format!("All images are {most} pixels")
     } else {
-        format!("Images have {least} to {most} pixels")
+        format!("Images are {least} to {most} pixels")
     };
     proposal.choices.push(format!("{found}; they are resized to {}x{}.", size[0], size[1]));
     proposal.set(

@@ -57,10 +57,10 @@ impl Kind {
             return Ok(Kind::Folder);
         }
         if !there.is_file() {
-            return failed(format!("is neither a file nor a folder. Known are {KNOWN}"));
+            return failed(format!("is neither a file nor a folder. Supported: {KNOWN}"));
         }
         match ending(path).as_str() {
-            "" => failed(format!("its name has no ending that says what it is. Known are {KNOWN}")),
+            "" => failed(format!("has no file extension. Supported: {KNOWN}")),
             found => match ENDINGS.iter().find(|(ending, _)| *ending == found) {
                 Some((_, kind)) => Ok(*kind),
                 None => failed(refused(found)),
@@ -110,7 +110,7 @@ fn refused(found: &str) -> String {
             None => "rename or convert it".to_owned(),
         },
     };
-    format!("the ending .{found} is unknown: {advice} Known are {KNOWN}", advice = sentence(&advice))
+    format!("unsupported file extension .{found}: {advice} Supported: {KNOWN}", advice = sentence(&advice))
 }
 
 /// `text` with a full stop, unless it ends in a question.
@@ -139,11 +139,11 @@ mod tests {
             assert_eq!(Kind::find(&path).unwrap(), kind, "{name}");
         }
         for (name, part) in [
-            ("a", "no ending"),
-            ("a.npy.gz", "the ending .gz is unknown: unpack it"),
+            ("a", "no file extension"),
+            ("a.npy.gz", "unsupported file extension .gz: unpack it"),
             ("a.parquet", "convert it: tables to .csv"),
             ("a.jpeg", "name the folder"),
-            ("a.scv", "did you mean .csv? Known are a folder"),
+            ("a.scv", "did you mean .csv? Supported: a folder"),
             ("a.qqq", ".hdf5"),
         ] {
             let path = place.path().join(name);

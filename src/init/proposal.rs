@@ -47,7 +47,7 @@ impl Proposal {
             "validation",
             "auto",
             "The samples that choose checkpoints/best.h5; they are never trained on. A number, a share such as 0.2, or \
-             \"auto\": a tenth, at most 10,000.",
+             \"auto\": a tenth, at most 10,000. A set of its own takes its place.",
         );
         self.set("test", "auto", "The samples that measure the chosen network, once, at the end.");
         match is_ordered {

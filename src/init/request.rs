@@ -23,7 +23,7 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Refuses options that say nothing about data of this `kind`.
+    /// Refuses options that do not apply to data of this `kind`.
     ///
     /// # Errors
     /// With the option, and where it belongs.

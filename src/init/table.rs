@@ -1,5 +1,6 @@
 //! CSV files: the meaning of each column.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::columns::set_inputs;
@@ -11,9 +12,13 @@ use ternflock_base::suggest::suggest;
 use ternflock_base::text::{plural, quote};
 use ternflock_data::{ColumnFacts, TableFacts, guess_delimiter, look_at_table};
 
-/// Whole numbers with at most so many different values are classes, if there are so many rows for each.
+/// Whole numbers with at most this many different values are classes, if there are at least [`ROWS_PER_CLASS`] rows per
+/// class.
 const MOST_NUMBERED_CLASSES: usize = 20;
 const ROWS_PER_CLASS: usize = 5;
+
+/// More different texts are not classes.
+const MOST_CLASSES: usize = 1000;
 
 /// Besides a window to train on, there must be one to choose the network and one to measure it.
 const OTHER_WINDOWS: usize = 2;
@@ -52,20 +57,29 @@ pub fn propose(request: &Request) -> Result<Proposal> {
 fn check(path: &Path, facts: &TableFacts, request: &Request) -> Result<()> {
     let refuse = |message: String| Err(Error::data(path, message));
     let names = || facts.columns.iter().map(|column| column.name.as_str());
-    let numbers: Vec<&str> = names().filter(|name| name.parse::<f64>().is_ok()).collect();
+    // Whole numbers may be names, such as those of years or pixels, unless they repeat.
+    let whole: Vec<&str> = names().filter(|name| name.parse::<i64>().is_ok()).collect();
+    let repeat = whole.iter().collect::<HashSet<_>>().len() < whole.len();
+    let is_number = |name: &&str| name.parse::<f64>().is_ok() && (repeat || name.parse::<i64>().is_err());
+    let numbers: Vec<&str> = names().filter(is_number).collect();
     if let Some(first) = numbers.first().filter(|_| 2 * numbers.len() >= facts.columns.len()) {
         return refuse(format!(
             "its first row holds numbers, such as `{}`, where the names of the columns should be: add a row with the names",
             quote(first)
         ));
     }
+    if names().filter(|name| name.is_empty()).count() > 1 {
+        return refuse(
+            "has more than one column without a name: name these columns, or remove all but one".into(),
+        );
+    }
     if facts.rows == 0 {
         return refuse("has no rows below the names of the columns".into());
     }
     match &facts.columns[..] {
         [only] if request.window.is_none() => refuse(format!(
-            "has one column, `{}`, but a network needs inputs and a target: if another character than a comma, semicolon, \
-             tab or | is between the cells, convert the file; to forecast the column from its own past, add --window",
+            "has only one column, `{}`, but a network needs inputs and a target: if the cells are separated by something \
+             other than a comma, semicolon, tab or |, convert the file; to forecast the column from its own past, add --window",
             quote(&only.name)
         )),
         _ if request.horizon.is_some() && request.window.is_none() => {
@@ -136,10 +150,10 @@ fn set_task(
         };
     }
     if target.texts > 0 {
-        if 2 * target.distinct > rows {
+        if 2 * target.distinct > rows || target.distinct > MOST_CLASSES {
             return refuse(format!(
                 "holds {} different texts in {}, too many for classes: choose another column with --target",
-                target.distinct,
+                target.distinct_count(),
                 plural(rows, "row")
             ));
         }
@@ -151,7 +165,7 @@ fn set_task(
         && rows >= ROWS_PER_CLASS * target.distinct;
     if are_classes {
         proposal.choices.push(format!(
-            "Its {} different whole numbers are classes; for a number to predict, remove [task] and set `units = \"targets\"`.",
+            "Its {} different whole numbers are classes; if they are amounts, set task.kind = \"regression\" and units = \"targets\".",
             target.distinct
         ));
         proposal.task.push(Setting::new(

@@ -8,6 +8,9 @@ use ternflock_data::{FoundArray, MOST_DISTINCT, value_facts};
 /// More different integers are amounts, not classes.
 const MOST_CLASSES: usize = 1000;
 
+/// Integers below it are exact in single precision.
+const LARGEST_EXACT: f32 = 16_777_216.0;
+
 /// Adds what is learnt from `array`, which a job calls `name`. Returns whether it is values, not classes or labels.
 pub fn set_targets(dataset: &str, array: &FoundArray, name: &str, proposal: &mut Proposal) -> Result<bool> {
     let refuse = |message: String| Err(Error::data(name, message));
@@ -30,9 +33,13 @@ pub fn set_targets(dataset: &str, array: &FoundArray, name: &str, proposal: &mut
         None if array.is_integer => {
             let are_classes = least >= 0.0
                 && facts.distinct <= MOST_CLASSES.min(array.shape[0] / 2)
-                && most - least < 10.0 * facts.distinct as f32;
+                && most - least < 10.0 * facts.distinct as f32
+                && most < LARGEST_EXACT;
             if are_classes {
                 proposal.choices.push(format!("The integers are classes, from {least} to {most}."));
+                let comment = "The integers are classes. If they are amounts, use \"regression\" here, and units = \
+                               \"targets\" in the last layer.";
+                proposal.task.push(Setting::new("kind", "classification", comment));
                 if least > 0.0 {
                     proposal.set(
                         "first_label",
@@ -44,7 +51,8 @@ pub fn set_targets(dataset: &str, array: &FoundArray, name: &str, proposal: &mut
                 proposal
                     .choices
                     .push(format!("The integers from {least} to {most} are values, not classes."));
-                let comment = "The integers to predict are values; \"classification\" makes them classes.";
+                let comment = "The integers to predict are values. For classes, use \"classification\" here, and units = \
+                               \"classes\" in the last layer; classes must not be negative.";
                 proposal.task.push(Setting::new("kind", "regression", comment));
             }
             Ok(!are_classes)
@@ -65,6 +73,10 @@ pub fn set_targets(dataset: &str, array: &FoundArray, name: &str, proposal: &mut
                 if facts.distinct > MOST_DISTINCT { "many".into() } else { facts.distinct.to_string() };
             let values = format!("Targets are values from {least} to {most}, {count} different ones.");
             proposal.choices.push(values);
+            if array.is_integer && width == Some(1) {
+                let hint = "The targets are integers of shape [N, 1], so they are values; for classes, store them as [N].";
+                proposal.choices.push(hint.into());
+            }
             Ok(true)
         }
     }

@@ -8,7 +8,7 @@ use ternflock_base::error::{Error, Result};
 
 /// Texts with fewer bytes are read character by character: they have too few words to learn them.
 const FEWEST_BYTES_OF_WORDS: u64 = 300_000;
-/// About so many bytes are a word, so many times a text is larger than its gzip file, and so often a word comes.
+/// Estimates: bytes per word, the size of a text relative to its gzip file, and how often a word occurs.
 const BYTES_PER_WORD: u64 = 6;
 const GZIP_RATIO: u64 = 3;
 const REPEATS: u64 = 25;
@@ -46,7 +46,7 @@ pub fn propose(request: &Request) -> Result<Proposal> {
         proposal.set(
             "vocabulary",
             words / 100 * 100,
-            "At most so many different words; rarer ones become `<unk>`. A larger vocabulary needs a longer text.",
+            "The maximum number of different words; rarer ones become `<unk>`. A larger vocabulary needs a longer text.",
         );
         proposal.set("lowercase", true, "Capital letters become lower case, so that there are fewer words.");
         proposal.set(
@@ -70,7 +70,7 @@ pub fn propose(request: &Request) -> Result<Proposal> {
         proposal.set(
             "vocabulary",
             CHARACTERS,
-            "At most so many different characters; rarer ones become `<unk>`.",
+            "The maximum number of different characters; rarer ones become `<unk>`.",
         );
         proposal.set(
             "sequence_length",

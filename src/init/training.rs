@@ -16,7 +16,7 @@ pub fn train(facts: &Facts, length: Length) -> Vec<Setting> {
     };
     let epochs = match length.is_short {
         true => {
-            "Passes over the training samples: few, so that a first run takes minutes. More will learn more."
+            "Passes over the training samples: few, to keep a first run short. More epochs usually give a better network."
         }
         false => "Passes over the training samples. Use more while the validation metric still improves.",
     };
@@ -49,11 +49,7 @@ pub fn optimizer(is_text: bool) -> Vec<Setting> {
                 "Plain SGD with a high rate, as is usual for LSTM language models.",
             ),
             Setting::new("momentum", 0.0, ""),
-            Setting::new(
-                "weight_decay",
-                0.0,
-                "L2 regularisation. Try 0.00001 if the training text is learnt by heart.",
-            ),
+            Setting::new("weight_decay", 0.0, "L2 regularisation. Try 0.00001 if the network overfits."),
             Setting::new(
                 "clip_norm",
                 5.0,
@@ -90,7 +86,11 @@ pub fn optimizer(is_text: bool) -> Vec<Setting> {
 pub fn schedule(is_text: bool) -> Vec<Setting> {
     match is_text {
         true => vec![
-            Setting::new("kind", "plateau", "The learning rate falls when the validation loss does not."),
+            Setting::new(
+                "kind",
+                "plateau",
+                "The learning rate is lowered when the validation loss stops falling.",
+            ),
             Setting::new("gamma", 0.5, "The factor by which it falls."),
         ],
         false => {

@@ -9,6 +9,8 @@
 //! output that is kept as bf16 has a shared float32 buffer twice: in the forward passes, and again from the first to the
 //! last backward pass that reads it.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::RangeInclusive;
 
 use super::graph::Graph;
@@ -118,20 +120,28 @@ impl BufferPlan {
     /// enough; otherwise the largest free buffer, which grows; otherwise a new one.
     fn assign(&mut self, mut needed: Vec<Need>) {
         needed.sort_by_key(|need| *need.moments.start());
-        // The last moment at which each buffer is in use.
-        let mut taken: Vec<usize> = Vec::new();
+        // Buffers in use with the last moment of their use, the earliest first; and free ones by size.
+        let (mut in_use, mut free) =
+            (BinaryHeap::<Reverse<(usize, usize)>>::new(), BTreeSet::<(usize, usize)>::new());
         for Need { kind, source, elements, moments } in needed {
-            let is_free = |&buffer: &usize| taken[buffer] < *moments.start();
-            let size = |&buffer: &usize| self.shared[buffer].elements;
-            let fits =
-                (0..taken.len()).filter(is_free).filter(|buffer| size(buffer) >= elements).min_by_key(size);
-            let buffer = fits.or_else(|| (0..taken.len()).filter(is_free).max_by_key(size));
-            let buffer = buffer.unwrap_or_else(|| {
-                self.shared.push(SharedBuffer { largest: source, elements });
-                taken.push(0);
-                taken.len() - 1
-            });
-            taken[buffer] = *moments.end();
+            while let Some(&Reverse((end, buffer))) = in_use.peek()
+                && end < *moments.start()
+            {
+                in_use.pop();
+                free.insert((self.shared[buffer].elements, buffer));
+            }
+            let fits = free.range((elements, 0)..).next().or_else(|| free.last()).copied();
+            let buffer = match fits {
+                Some(found) => {
+                    free.remove(&found);
+                    found.1
+                }
+                None => {
+                    self.shared.push(SharedBuffer { largest: source, elements });
+                    self.shared.len() - 1
+                }
+            };
+            in_use.push(Reverse((*moments.end(), buffer)));
             if self.shared[buffer].elements < elements {
                 self.shared[buffer] = SharedBuffer { largest: source, elements };
             }

@@ -216,8 +216,9 @@ impl Rule {
         matches!(self, Rule::Plain) && sgd::plain_keeps(update)
     }
 
-    /// Updates a part of a tensor in one pass, which does not read the weights of blocks without a gradient if they
-    /// stay: most words of a language are not in a batch, so most rows of an embedding have no gradient.
+    /// Updates a part of a tensor in one pass. If the rule leaves weights without a gradient as they are, it skips blocks
+    /// whose gradients are all zero and does not read their weights: most words are not in a batch, so most rows of an
+    /// embedding have no gradient.
     fn update(
         &self,
         update: &Update,

@@ -66,12 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn nesterov_looks_ahead_and_plain_keeps_nothing() {
+    fn nesterov_looks_ahead_and_plain_has_no_state() {
         let (mut v, mut w) = ([0.0], [2.0]);
         nesterov(&DECAYS, 0.5, &[1.0], &mut v, &mut w);
         assert_eq!((w, v), ([0.875], [1.5]), "1.5 + 0.5 * 1.5, times 0.5");
         let mut w = [2.0];
         plain(&Update { scale: 0.5, ..DECAYS }, &[1.0], &mut w);
         assert_eq!(w, [1.5], "0.5 + 0.25 * 2, times 0.5: the clipped gradient, and all of the decay");
+        let keeps = |decay: f32, rate: f32| plain_keeps(&Update { decay, rate, ..DECAYS });
+        assert!(keeps(0.0, 0.5) && !keeps(0.1, 0.5) && !keeps(0.0, -0.5) && !keeps(0.0, f32::NAN));
     }
 }

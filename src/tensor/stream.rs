@@ -27,7 +27,7 @@ pub fn prefetch_row_after(block: &[f32], ahead: usize) {
     }
 }
 
-/// Whether a bit of `values` is not zero: a negative zero has one. Without an early exit, so that the compiler
+/// Whether any bit of `values` is set; a negative zero has its sign bit set. There is no early exit, so that the compiler
 /// vectorises the loop.
 #[inline(always)]
 pub fn has_bits(values: &[f32]) -> bool {

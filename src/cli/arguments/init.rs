@@ -14,10 +14,10 @@ Examples:
   ternflock init fields.h5 --inputs /fields --target /drag
   ternflock init load.csv --target load --window 48 --horizon 6
 
-PATH is a folder with a sub-folder of PNG or JPEG images per class, a table (.csv or .tsv), NumPy arrays (.npy or .npz), an \
-HDF5 file (.h5) or a text (.txt). The job gets the data section that reads it, a small network, and a length of some minutes; \
-comments explain each key. Choices that the data leave open are printed: check them. The job is checked as by `ternflock check` \
-before it is written.
+PATH is a folder with one sub-folder of PNG or JPEG images per class, a table (.csv or .tsv), NumPy arrays (.npy or .npz), an \
+HDF5 file (.h5) or a text (.txt). init writes a job that reads the data and trains a small network for some minutes, or for one \
+epoch if that takes longer; comments explain each key. Where the data leave a choice open, it prints what it chose: check this. \
+It checks the job as ternflock check does before it writes it.
 
 Paths in the job are those of the command line, so run the job in the same directory, or give an absolute PATH.")]
 pub struct Init {

@@ -15,14 +15,14 @@ pub struct FoundArray {
     pub shape: Vec<usize>,
     /// NumPy's name of the type of its numbers.
     pub element: String,
-    /// Whether its numbers are integers. False and true are.
+    /// Whether its elements are integers or booleans.
     pub is_integer: bool,
 }
 
 /// The arrays in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArrayListing {
-    /// Those that a job can use, in the order of their names.
+    /// Those that a job can use, in the order of the file (npz) or of their names (HDF5).
     pub arrays: Vec<FoundArray>,
     /// The others, each with the reason.
     pub refused: Vec<(String, String)>,

@@ -40,7 +40,12 @@ pub fn look(directory: &Path) -> Result<FolderFacts> {
     let parts = Parts::find(directory)?;
     let listing = Listing::read(&parts.train)?;
     check_classes(&listing, &parts.train)?;
-    let files = &listing.files;
+    // Sets of their own are read like the training images.
+    let mut files = listing.files.clone();
+    for own in [&parts.validation, &parts.test].into_iter().flatten() {
+        files.extend(Listing::read(own)?.files);
+    }
+    let files = &files;
     let mut damaged = Vec::new();
     let mut note = |number: usize, reason: String| damaged.push((files[number].clone(), reason));
     let mut sizes = Vec::new();
@@ -74,7 +79,7 @@ pub fn look(directory: &Path) -> Result<FolderFacts> {
     let own_sets = [("validation", parts.validation.is_some()), ("test", parts.test.is_some())];
     Ok(FolderFacts {
         classes: listing.classes.len(),
-        images: files.len(),
+        images: listing.files.len(),
         least: [extreme(0, usize::min), extreme(1, usize::min)],
         most: [extreme(0, usize::max), extreme(1, usize::max)],
         shorter_side,

@@ -13,8 +13,12 @@ use ternflock_base::error::Result;
 /// The characters that may be between two cells.
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
-/// The most different cells of a column that are counted.
+/// The most different cells of a column that are counted: of texts, and while there are only numbers.
 const MOST_DISTINCT: usize = 1 << 16;
+const MOST_DISTINCT_NUMBERS: usize = 1 << 10;
+
+/// Whole numbers below it are exact in single precision.
+const LARGEST_EXACT: f32 = 16_777_216.0;
 
 /// Facts about a table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,7 +42,7 @@ pub struct ColumnFacts {
     pub missing: usize,
     /// The line of the first cell without a value.
     pub first_missing: Option<u64>,
-    /// How many different values there are, at most 65,537.
+    /// How many different values there are, at most 65,537; of numbers, at most 1,025.
     pub distinct: usize,
     /// Whether all numbers are whole.
     pub is_whole: bool,
@@ -65,7 +69,9 @@ impl ColumnFacts {
             Cell::Number(number) => {
                 self.numbers += 1;
                 self.is_whole &= number.fract() == 0.0;
-                self.counts_rows &= self.last.is_none_or(|last| number == last + 1.0);
+                // Larger numbers and their successors may be the same in single precision.
+                let follows = |last| number == last + 1.0 && number.abs() < LARGEST_EXACT;
+                self.counts_rows &= self.last.is_none_or(follows);
                 self.last = Some(number);
                 let [least, most] = self.range.unwrap_or([number; 2]);
                 self.range = Some([least.min(number), most.max(number)]);
@@ -73,6 +79,14 @@ impl ColumnFacts {
             // Training refuses it, with its line.
             Cell::TooLarge => (self.numbers, self.is_whole) = (self.numbers + 1, false),
             Cell::Text(_) => self.texts += 1,
+        }
+    }
+
+    /// [`ColumnFacts::distinct`] in words.
+    pub fn distinct_count(&self) -> String {
+        match self.distinct {
+            count if count > MOST_DISTINCT => format!("more than {MOST_DISTINCT}"),
+            count => count.to_string(),
         }
     }
 
@@ -116,7 +130,8 @@ pub fn look(path: &Path, delimiter: char) -> Result<TableFacts> {
         for ((facts, seen), bytes) in columns.iter_mut().zip(&mut seen).zip(&record) {
             let cell = cell(bytes);
             facts.add(cell, line);
-            if cell != Cell::Missing && seen.len() <= MOST_DISTINCT {
+            let most = if facts.texts > 0 { MOST_DISTINCT } else { MOST_DISTINCT_NUMBERS };
+            if cell != Cell::Missing && seen.len() <= most {
                 // 1 and 1.0 are one number, but two categories.
                 seen.insert(xxh3_64(bytes.trim_ascii()));
             }

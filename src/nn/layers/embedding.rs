@@ -103,8 +103,8 @@ impl Describe for Embedding {
 /// Number of elements that a thread sets to zero at a time.
 const CLEARED: usize = 1 << 15;
 
-/// Sets `values` to zero. Nearly all of them are: only the rows of the words of a batch have a gradient. To read them is
-/// faster than to write them.
+/// Sets `values` to zero. Nearly all of them already are, because only rows of words in the last batch had a gradient, and
+/// reading is faster than writing.
 fn clear(values: &mut [f32]) {
     vectorise(
         #[inline(always)]

@@ -126,8 +126,8 @@ fn one_row(row: &[f32], label: usize) -> (f64, bool) {
     judge(row, label, largest, sums.iter().sum::<f32>() + rest)
 }
 
-/// While the exponentials of a row are computed, the next row is on its way to the L2 cache; of longer rows as much as
-/// certainly stays there.
+/// How far ahead the pass over a row prefetches to the L2 cache, in elements: one row, but at most this many, so that the
+/// lines are still there when they are read.
 const AHEAD: usize = 1 << 14;
 
 /// Like [`one_row`], and also writes the gradient.

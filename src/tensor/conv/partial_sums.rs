@@ -206,8 +206,15 @@ mod tests {
                 all
             };
             assert_eq!(sorted(&|item| items.get_in_groups(item)), sorted(&|item| items.get(item)));
-            let places = (0..items.count()).map(|item| items.place_in_group(items.get_in_groups(item).0));
-            assert!(places.max() < Some(group(machine)));
+            // Blocks of a group have different places.
+            let mut taken = std::collections::HashMap::new();
+            for item in 0..items.count() {
+                let (block, _) = items.get_in_groups(item);
+                let place = items.place_in_group(block);
+                assert!(place < group(machine));
+                let number = block.first / (2 * lanes);
+                assert_eq!(*taken.entry((number / group(machine), place)).or_insert(number), number);
+            }
         }
     }
 }

@@ -94,12 +94,11 @@ fn large_shapes() {
     ] {
         let window = square(channels, size, kernel, stride, padding);
         let shape = Shape { window, filters, groups: 1 };
-        check(
-            shape,
-            21,
-            true,
-            &mut Direct::new(shape, Operands::Float32, &mut Buffers::allocating()).unwrap(),
-        );
+        // A part of a block, and more than one group of blocks.
+        for batch in [21, 100] {
+            let mut tested = Direct::new(shape, Operands::Float32, &mut Buffers::allocating()).unwrap();
+            check(shape, batch, true, &mut tested);
+        }
     }
 }
 

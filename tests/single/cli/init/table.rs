@@ -90,7 +90,7 @@ fn tables_from_which_nothing_can_be_learnt_are_refused() {
         ("a,y\nx,1.5\ny,2.5\n", "", &["no column is left as an input: `a` holds 2 different texts"]),
         ("a,a,y\n1,2,3.5\n4,4,5.5\n7,7,1.5\n", "", &["columns 1 and 2 are both called `a`"]),
         ("a,y\n1,1e99\n2,2\n5,3\n", "", &["line 2, column `y`: `1e99` is infinite or too large"]),
-        ("a,y\n1.5,2.5\n", "", &["t.csv: "]),
+        ("a,y\n1.5,2.5\n", "", &["t.csv: the column `y` has the same value in all rows"]),
     ] {
         place.write("t.csv", text);
         place.run(&format!("init t.csv {arguments}")).refused(3, parts);
