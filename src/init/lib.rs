@@ -2,7 +2,7 @@
 //!
 //! 1. [`look`] finds out what a path holds: one file per kind, each of which makes a [`Proposal`] (`[data]` and `[task]`).
 //! 2. The caller opens the data of [`Proposal::stand_in`], a job with any network, and describes them.
-//! 3. [`write`] makes the job: the network follows from the shape of a sample, and the length of the run from the number of
+//! 3. [`write()`] makes the job: the network follows from the shape of a sample, and the length of the run from the number of
 //!    samples and the cost of the network.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]

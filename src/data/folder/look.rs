@@ -11,18 +11,18 @@ use ternflock_base::error::{Error, Result};
 /// The most images that are decoded.
 const MOST_DECODED: usize = 2000;
 
-/// Facts about the training images of a folder.
+/// Facts about the images of a folder, those of all sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FolderFacts {
     /// The number of classes.
     pub classes: usize,
-    /// The number of images.
+    /// The number of training images.
     pub images: usize,
     /// The smallest height and width.
     pub least: [usize; 2],
     /// The largest height and width.
     pub most: [usize; 2],
-    /// The median of the shorter sides.
+    /// The median of the shorter sides of training images.
     pub shorter_side: usize,
     /// Whether an image has colours.
     pub has_colour: bool,
@@ -48,10 +48,15 @@ pub fn look(directory: &Path) -> Result<FolderFacts> {
     let files = &files;
     let mut damaged = Vec::new();
     let mut note = |number: usize, reason: String| damaged.push((files[number].clone(), reason));
-    let mut sizes = Vec::new();
+    let (mut sizes, mut sides) = (Vec::new(), Vec::new());
     for (number, header) in headers(files).into_iter().enumerate() {
         match header {
-            Ok(header) => sizes.push(header.size),
+            Ok(header) => {
+                sizes.push(header.size);
+                if number < listing.files.len() {
+                    sides.push(header.size[0].min(header.size[1]));
+                }
+            }
             Err(reason) => note(number, reason),
         }
     }
@@ -67,7 +72,6 @@ pub fn look(directory: &Path) -> Result<FolderFacts> {
     }
     damaged.sort();
     damaged.dedup_by(|one, other| one.0 == other.0);
-    let mut sides: Vec<usize> = sizes.iter().map(|size| size[0].min(size[1])).collect();
     sides.sort_unstable();
     let Some(&shorter_side) = sides.get(sides.len() / 2) else {
         let (path, reason) = damaged.into_iter().next().unwrap_or_default();

@@ -81,7 +81,7 @@ fn paths_that_cannot_be_read_are_refused() {
         ("missing.csv", 3, "missing.csv: cannot be read: No such file"),
         ("link.csv", 3, "is a symbolic link whose target cannot be read"),
         ("picture.png", 3, "name the folder that holds a sub-folder of images per class"),
-        ("t.scv", 3, "did you mean .csv? Known are a folder"),
+        ("t.scv", 3, "did you mean .csv? Supported: a folder"),
         (
             "t.csv --targets y.npy",
             2,

@@ -99,7 +99,9 @@ fn arrays_that_do_not_fit_are_refused() {
     place.write("text.npy", data::npy(&[40], "<U1", &[0; 160]));
     place.write("none.npy", floats(&[0, 3], noise));
     place.write("nan.npy", floats(&[40, 3], |at| if at == 64 { f32::NAN } else { noise(at) }));
-    place.run("init x.npy").refused(2, &["add --targets FILE.npy", "as many rows have", "y.npy"]);
+    place
+        .run("init x.npy")
+        .refused(2, &["add --targets FILE.npy", "these files have the same number of rows", "y.npy"]);
     for (line, part) in [
         ("x.npy --targets few.npy", "holds 40 samples, but few.npy holds 39 targets"),
         ("x.npy --targets same.npy", "has the same target in all rows"),

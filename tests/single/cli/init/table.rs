@@ -66,7 +66,7 @@ fn a_window_makes_a_forecast() {
     // A column can be forecast from its own past.
     let rows: String = (0..400).map(|row| format!("{:.3}\n", data::noise(row))).collect();
     place.write("one.csv", format!("load\n{rows}"));
-    place.run("init one.csv").refused(3, &["has one column, `load`", "add --window"]);
+    place.run("init one.csv").refused(3, &["has only one column, `load`", "add --window"]);
     let job = trains(&place, &["one.csv", "--window", "150"], "one.toml");
     assert!(job.contains("type = \"conv1d\"") && job.contains("horizon = 1\n"), "{job}");
     place.run("init one.csv --window 1000 --overwrite").refused(2, &["too few for a window of 1000"]);
