@@ -219,7 +219,7 @@ mod tests {
         assert!(
             chosen(&arrays, Some("a"), Some("a"))
                 .unwrap_err()
-                .contains("cannot be the inputs and the target")
+                .contains("cannot be both the inputs and the target")
         );
         assert!(chosen(&[], None, None).unwrap_err().contains("holds no array of numbers"));
     }
