@@ -11,6 +11,9 @@ use ternflock_data::{ColumnFacts, TableFacts};
 /// A column of text with more different values holds names or free text, not categories.
 const MOST_CATEGORIES: usize = 100;
 
+/// A column with values in fewer than one row of this many may have none in the training split.
+const FEWEST_VALUES: usize = 20;
+
 /// Adds which columns the network reads, and how.
 pub fn set_inputs(
     path: &Path,
@@ -29,6 +32,9 @@ pub fn set_inputs(
             continue;
         }
         if let Some(reason) = not_an_input(column, facts.rows) {
+            if column.texts > 0 && column.numbers > column.texts {
+                proposal.choices.push(mixed(column));
+            }
             reasons.push(match column.name.is_empty() {
                 true => format!("a column {reason}"),
                 false => format!("`{}` {reason}", quote(&column.name)),
@@ -40,6 +46,7 @@ pub fn set_inputs(
         missing += column.missing;
         has_categories |= column.texts > 0;
         if column.texts > 0 && column.numbers > 0 {
+            proposal.choices.push(mixed(column));
             categories.push(column.name.clone());
         }
     }
@@ -77,6 +84,16 @@ pub fn set_inputs(
     Ok(())
 }
 
+/// What is read from a `column` of numbers and texts, for the user to check.
+pub fn mixed(column: &ColumnFacts) -> String {
+    format!(
+        "`{}` holds {} and {}, so all of them are read as texts: if it should hold numbers, correct these cells.",
+        quote(&column.name),
+        plural(column.numbers, "number"),
+        plural(column.texts, "text")
+    )
+}
+
 /// The reason why `column` is no input, after its name; `None`: it is one.
 fn not_an_input(column: &ColumnFacts, rows: usize) -> Option<String> {
     if column.name.is_empty() {
@@ -84,6 +101,13 @@ fn not_an_input(column: &ColumnFacts, rows: usize) -> Option<String> {
     }
     if column.distinct == 0 {
         return Some("has no values".into());
+    }
+    if column.distinct == 1 && column.missing == 0 {
+        return Some("has the same value in all rows".into());
+    }
+    let values = rows - column.missing;
+    if values * FEWEST_VALUES < rows {
+        return Some(format!("has values in only {values} of {}", plural(rows, "row")));
     }
     if column.is_row_number() {
         return Some("counts the rows".into());

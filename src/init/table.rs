@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::columns::set_inputs;
+use super::columns::{mixed, set_inputs};
 use super::proposal::Proposal;
 use super::request::Request;
 use super::setting::Setting;
@@ -16,6 +16,9 @@ use ternflock_data::{ColumnFacts, TableFacts, guess_delimiter, look_at_table};
 /// class.
 const MOST_NUMBERED_CLASSES: usize = 20;
 const ROWS_PER_CLASS: usize = 5;
+
+/// Whole numbers below it are exact in single precision.
+const LARGEST_EXACT: f32 = 16_777_216.0;
 
 /// More different texts are not classes.
 const MOST_CLASSES: usize = 1000;
@@ -150,11 +153,18 @@ fn set_task(
         };
     }
     if target.texts > 0 {
+        if target.numbers > 0 {
+            proposal.choices.push(mixed(target));
+        }
         if 2 * target.distinct > rows || target.distinct > MOST_CLASSES {
             return refuse(format!(
-                "holds {} different texts in {}, too many for classes: choose another column with --target",
+                "holds {} different texts in {}, too many for classes: {}choose another column with --target",
                 target.distinct_count(),
-                plural(rows, "row")
+                plural(rows, "row"),
+                match target.numbers > target.texts {
+                    true => format!("correct its {} that are no numbers, or ", plural(target.texts, "cell")),
+                    false => String::new(),
+                }
             ));
         }
         proposal.choices.push(format!("Its {} different texts are classes.", target.distinct));
@@ -162,6 +172,7 @@ fn set_task(
     }
     let are_classes = target.is_whole
         && target.distinct <= MOST_NUMBERED_CLASSES
+        && target.range.is_some_and(|range| range.iter().all(|number| number.abs() < LARGEST_EXACT))
         && rows >= ROWS_PER_CLASS * target.distinct;
     if are_classes {
         proposal.choices.push(format!(

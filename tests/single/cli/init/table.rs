@@ -75,6 +75,33 @@ fn a_window_makes_a_forecast() {
         .refused(3, &["holds text, but a forecast predicts numbers"]);
 }
 
+/// Columns that would mislead are left out or reported: a wrong cell among numbers, one value, hardly any value.
+#[test]
+fn doubtful_columns_are_reported() {
+    let place = place();
+    let rows: String = (0..60)
+        .map(|row| {
+            let (b, sparse) =
+                (if row == 40 { "?".into() } else { (row % 9).to_string() }, if row == 7 { "3" } else { "" });
+            format!("{:.2},{b},5,{sparse},{:.2}\n", data::noise(row), 2.0 * data::noise(row))
+        })
+        .collect();
+    place.write("t.csv", format!("a,b,same,sparse,y\n{rows}"));
+    let out = place.run("init t.csv").ended(0).out;
+    for part in [
+        "`b` holds 59 numbers and 1 text, so all of them are read as texts",
+        "`same` has the same value in all rows; `sparse` has values in only 1 of 60 rows",
+    ] {
+        assert!(out.contains(part), "no {part} in {out}");
+    }
+    place.run("check t.toml").ended(0);
+    // Numbers that cannot be classes are values.
+    let rows: String = (0..60).map(|row| format!("{row}.5,{}\n", 3_000_000_000_u64 + row % 3)).collect();
+    place.write("large.csv", format!("a,y\n{rows}"));
+    let job = trains(&place, &["large.csv"], "large.toml");
+    assert!(!job.contains("classification"), "{job}");
+}
+
 #[test]
 fn tables_from_which_nothing_can_be_learnt_are_refused() {
     let place = place();
