@@ -15,7 +15,7 @@ use super::units::{CoupledUnits, Role};
 use ternflock_base::error::{Error, Result};
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::parameters::of_layer;
-use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters, StructureKind};
+use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters, StructureKind, non_finite};
 
 /// The sparsity and the cost of one layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,9 +114,8 @@ pub fn sparsity_report(
 }
 
 fn first_non_finite(tensor: &Parameter, parameters: &Parameters) -> Option<String> {
-    let values = &parameters.values[tensor.range.clone()];
-    let at = values.iter().position(|value| !value.is_finite())?;
-    Some(format!("`{}` holds {} at element {at}", tensor.name, values[at]))
+    let found = non_finite(&parameters.values[tensor.range.clone()])?;
+    Some(format!("`{}` {found}", tensor.name))
 }
 
 fn is_alive(values: &[f32]) -> bool {

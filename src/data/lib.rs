@@ -29,7 +29,8 @@ mod table;
 mod text;
 
 pub use arrays::{
-    ArrayInputs, ArrayListing, FoundArray, MOST_DISTINCT, ValueFacts, array_name, list_arrays, value_facts,
+    ArrayInputs, ArrayListing, FoundArray, MOST_DISTINCT, ValueFacts, array_name, is_archive, list_arrays,
+    value_facts,
 };
 pub use augment::{Augment, View};
 pub use batch::{Order, shard};
@@ -52,8 +53,8 @@ pub use samples::{
 };
 pub use survey::{Spread, Survey, survey};
 pub use table::{
-    ColumnFacts, Encoding, InputColumn, TableFacts, TableInputs, TableReading, guess_delimiter,
-    look as look_at_table,
+    ColumnFacts, Encoding, InputColumn, LARGEST_EXACT, TableFacts, TableInputs, TableReading,
+    guess_delimiter, look as look_at_table,
 };
 pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,

@@ -10,15 +10,12 @@ use super::setting::Setting;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 use ternflock_base::text::{plural, quote};
-use ternflock_data::{ColumnFacts, TableFacts, guess_delimiter, look_at_table};
+use ternflock_data::{ColumnFacts, LARGEST_EXACT, TableFacts, guess_delimiter, look_at_table};
 
 /// Whole numbers with at most this many different values are classes, if there are at least [`ROWS_PER_CLASS`] rows per
 /// class.
 const MOST_NUMBERED_CLASSES: usize = 20;
 const ROWS_PER_CLASS: usize = 5;
-
-/// Whole numbers below it are exact in single precision.
-const LARGEST_EXACT: f32 = 16_777_216.0;
 
 /// More different texts are not classes.
 const MOST_CLASSES: usize = 1000;

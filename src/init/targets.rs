@@ -3,13 +3,10 @@
 use super::proposal::Proposal;
 use super::setting::Setting;
 use ternflock_base::error::{Error, Result};
-use ternflock_data::{FoundArray, MOST_DISTINCT, value_facts};
+use ternflock_data::{FoundArray, LARGEST_EXACT, MOST_DISTINCT, value_facts};
 
 /// More different integers are amounts, not classes.
 const MOST_CLASSES: usize = 1000;
-
-/// Integers below it are exact in single precision.
-const LARGEST_EXACT: f32 = 16_777_216.0;
 
 /// Adds what is learnt from `array`, which a job calls `name`. Returns whether it is values, not classes or labels.
 pub fn set_targets(dataset: &str, array: &FoundArray, name: &str, proposal: &mut Proposal) -> Result<bool> {

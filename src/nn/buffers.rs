@@ -45,15 +45,13 @@ impl NetworkBuffers {
             Some(_) => Ok(Vec::new()),
         });
         let outputs = outputs.collect::<Result<_>>()?;
+        let shared = plan.shared.iter().map(|shared| buffer(shared.largest, shared.elements));
+        let shared = shared.collect::<Result<_>>()?;
         let rounded = plan.rounded.iter().enumerate().map(|(source, rounded)| {
             let elements = if rounded.is_some() { graph.shape(source).elements() } else { 0 };
             graph.fail_at(source, buffers.zeros(&[elements, execution.batch]))
         });
         let rounded = rounded.collect::<Result<_>>()?;
-        let mut buffer =
-            |source, elements| graph.fail_at(source, buffers.zeros(&[elements, execution.batch]));
-        let shared = plan.shared.iter().map(|shared| buffer(shared.largest, shared.elements));
-        let shared = shared.collect::<Result<_>>()?;
         // After the inputs, so that a batch that is too large is the input's fault and not that of the first layer.
         let layers = (0..graph.layers().len()).map(|index| {
             graph.ask(index, |node, shapes| node.layer.describe().build(shapes, execution, buffers))

@@ -47,7 +47,7 @@ pub use graph::{Graph, Node};
 pub use loss::{Loss, Tally, softmax_cross_entropy, usual_loss};
 pub use memory::{Beside, check_memory, needed_bytes};
 pub use metrics::{Evaluation, Measures};
-pub use network::Network;
+pub use network::{Network, non_finite};
 pub use parameters::{Parameter, Parameters};
 pub use registered::register_layer;
 pub use shape::Shape;

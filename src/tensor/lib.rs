@@ -40,7 +40,7 @@ pub use gemm::{Gemm, Panels, blas_computes, gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
 pub use isa::{Isa, set_isa};
 pub use normal::normal;
-pub use simd::{add_scaled, dot, sum, vector_instructions, vectorise};
+pub use simd::{add_scaled, all_finite, dot, sum, vector_instructions, vectorise};
 pub use stream::{BLOCK, has_bits, prefetch_after, prefetch_row_after};
 pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
 pub use transpose::{transpose, transpose_part};

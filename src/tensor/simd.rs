@@ -91,6 +91,11 @@ pub fn sum(values: &[f32]) -> f32 {
     )
 }
 
+/// Whether no value is NaN or infinite. In double precision, the sum of the squares of float32 numbers cannot overflow.
+pub fn all_finite(values: &[f32]) -> bool {
+    dot(values, values).is_finite()
+}
+
 /// The sum of the products of `a` and `b` in double precision, in an order that depends only on their number:
 /// 16 parallel sums, the k-th over every 16th product from the k-th on. Products of float32 are exact in
 /// double precision, and sums of this many cannot overflow.

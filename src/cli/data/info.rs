@@ -106,13 +106,8 @@ impl Found {
         self.sets[0].1.items
     }
 
-    /// What the samples are, and how many each set has.
+    /// What the samples are, what is odd about them, and how many each set has.
     pub fn summary(&self) -> String {
-        format!("{}\n{}", self.head(), table(&self.set_rows(), &[1, 2]))
-    }
-
-    /// What the samples are, and what is odd about them.
-    fn head(&self) -> String {
         let kind = match self.input {
             Shape::Image { .. } => "images of",
             Shape::Vector { .. } => "vectors of",
@@ -121,7 +116,7 @@ impl Found {
         };
         let mut text = format!("{}: {kind} {}; {}\n", self.dataset, self.input, self.target.described());
         self.remarks.iter().for_each(|remark| text += &format!("{remark}\n"));
-        text
+        text + "\n" + &table(&self.set_rows(), &[1, 2])
     }
 
     /// Everything, for people.

@@ -10,6 +10,7 @@ use super::layout::Layout;
 use super::npy::Npy;
 use super::npz;
 use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{open_regular, read_start};
 use ternflock_job::Axes;
 use ternflock_nn::Shape;
 
@@ -21,6 +22,12 @@ thread_local! {
 pub struct ArrayInputs {
     array: Box<dyn Array>,
     layout: Layout,
+}
+
+/// Whether the file at `path` is an archive of NumPy arrays.
+fn is_archive(path: &Path) -> bool {
+    let start = open_regular(path).and_then(|file| read_start(file, 4));
+    start.is_ok_and(|start| npz::is_archive(&start))
 }
 
 impl ArrayInputs {
@@ -35,7 +42,7 @@ impl ArrayInputs {
         let array: Box<dyn Array> = match within {
             Some(name) if name.contains(":/") => Box::new(Hdf5::open(name, None)?),
             Some(name) => Box::new(npz::open(name, None)?),
-            None if npz::is_archive(path) => Box::new(npz::open_only(path)?),
+            None if is_archive(path) => Box::new(npz::open_only(path)?),
             None => Box::new(Npy::open(path)?),
         };
         let row = &array.shape()[1..];

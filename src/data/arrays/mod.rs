@@ -28,6 +28,7 @@ pub use inputs::ArrayInputs;
 pub use listing::{
     ArrayListing, FoundArray, MOST_DISTINCT, ValueFacts, array_name, list_arrays, value_facts,
 };
+pub use npz::is_archive;
 
 use std::path::Path;
 use std::sync::Arc;

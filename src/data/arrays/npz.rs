@@ -1,12 +1,13 @@
 //! Archives of NumPy arrays, as `np.savez` writes them: a zip file with one `.npy` file per array. Arrays that are stored
 //! without compression are read at the positions of their rows.
 
+use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use super::npy::Npy;
 use ternflock_base::error::{Error, Result};
-use ternflock_base::io::{open_regular, read_start};
+use ternflock_base::io::open_regular;
 use ternflock_base::suggest::{list, suggest};
 use zip::{CompressionMethod, ZipArchive};
 
@@ -15,12 +16,24 @@ use zip::{CompressionMethod, ZipArchive};
 /// # Errors
 /// If there is no such archive.
 pub fn names(path: &Path) -> Result<Vec<String>> {
+    open_archive(path).map(|(_, archive)| names_in(&archive))
+}
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// The file at `path`, and the archive in it.
+fn open_archive(path: &Path) -> Result<(File, Archive)> {
     let failed = |message: String| Error::data(path, message);
     let file = open_regular(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-    let archive = ZipArchive::new(BufReader::new(file))
+    let again = file.try_clone().map_err(|error| failed(error.to_string()))?;
+    let archive = ZipArchive::new(BufReader::new(again))
         .map_err(|error| failed(format!("is not an archive that `np.savez` writes: {error}")))?;
+    Ok((file, archive))
+}
+
+fn names_in(archive: &Archive) -> Vec<String> {
     let names = archive.file_names().flatten();
-    Ok(names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect())
+    names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect()
 }
 
 /// Opens the array that `name` says, such as `arrays.npz:inputs`. A relative file name starts from `directory`.
@@ -43,22 +56,16 @@ pub fn open_only(path: &Path) -> Result<Npy> {
     open_array(path, None)
 }
 
-/// Whether the file at `path` begins as an archive does.
-pub fn is_archive(path: &Path) -> bool {
-    let start = open_regular(path).and_then(|file| read_start(file, 4));
-    // A local file, or the end of an empty archive.
-    start.is_ok_and(|start| [b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start == *magic))
+/// Whether a file that begins with `start` is an archive: with a file in it, or with the end of an empty one.
+pub fn is_archive(start: &[u8]) -> bool {
+    start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")
 }
 
 /// Opens the array called `array` in the archive at `path`; `None`: the only one.
 fn open_array(path: &Path, array: Option<&str>) -> Result<Npy> {
     let failed = |message: String| Error::data(path, message);
-    let file = open_regular(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-    let again = file.try_clone().map_err(|error| failed(error.to_string()))?;
-    let mut archive = ZipArchive::new(BufReader::new(again))
-        .map_err(|error| failed(format!("is not an archive that `np.savez` writes: {error}")))?;
-    let names: Vec<String> =
-        archive.file_names().flatten().filter_map(|name| Some(name.strip_suffix(".npy")?.into())).collect();
+    let (file, mut archive) = open_archive(path)?;
+    let names = names_in(&archive);
     let array = match (array, &names[..]) {
         (Some(array), _) => array,
         (None, [array]) => array.as_str(),

@@ -13,6 +13,9 @@ pub enum Cell<'a> {
     Text(&'a [u8]),
 }
 
+/// Whole numbers up to it are exact in single precision.
+pub const LARGEST_EXACT: f32 = 16_777_216.0;
+
 /// The cells that mean "no value", in lower case.
 const MISSING: [&[u8]; 5] = [b"", b"na", b"n/a", b"nan", b"null"];
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use csv::ByteRecord;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::cell::{Cell, cell};
+use super::cell::{Cell, LARGEST_EXACT, cell};
 use super::read::{header, open, read_error};
 use ternflock_base::error::Result;
 
@@ -16,9 +16,6 @@ const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 /// The most different cells of a column that are counted: of texts, and while there are only numbers.
 const MOST_DISTINCT: usize = 1 << 16;
 const MOST_DISTINCT_NUMBERS: usize = 1 << 10;
-
-/// Whole numbers below it are exact in single precision.
-const LARGEST_EXACT: f32 = 16_777_216.0;
 
 /// Facts about a table.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -16,6 +16,7 @@ mod samples;
 mod targets;
 mod windows;
 
+pub use cell::LARGEST_EXACT;
 pub use diabetes::{OF_DIABETES, diabetes};
 pub use encoding::{Encoding, InputColumn};
 pub use inputs::{TableInputs, TableReading};

@@ -1,5 +1,6 @@
 //! The columns that are predicted: classes with names, or values.
 
+use super::cell::LARGEST_EXACT;
 use super::column::{Cells, Column};
 use super::places::Places;
 use super::read::Table;
@@ -16,9 +17,6 @@ pub enum Predicted {
     /// `[N, K]`, row by row.
     Values(Vec<f32>, usize),
 }
-
-/// Whole numbers up to it are exact in single precision.
-const LARGEST_LABEL: f32 = 16_777_216.0;
 
 impl Predicted {
     /// The targets in the columns `targets` of `table`. Text is always a class; numbers are one if `has_classes`.
@@ -121,7 +119,7 @@ fn classes(column: &Column, places: &Places) -> Result<Column> {
     let Cells::Numbers(cells) = &column.cells else { return Ok(column.clone()) };
     let mut texts = super::column::Builder::new(super::column::Kind::Words);
     for (row, &cell) in cells.iter().enumerate() {
-        if cell.fract() != 0.0 || cell.abs() > LARGEST_LABEL {
+        if cell.fract() != 0.0 || cell.abs() > LARGEST_EXACT {
             let problem = format!("{cell} cannot be a class: classes are whole numbers or texts");
             return Err(places.error(row, &column.name, &problem));
         }

@@ -1,6 +1,6 @@
 //! Layers that compute each element of their output from the same element of their input.
 
-use crate::layer::{Backward, BackwardReads, Forward, Layer};
+use crate::layer::{Backward, Forward, Layer};
 use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 
 /// A function of one element. Mark both methods `#[inline(always)]`, and write them without branches that
@@ -9,17 +9,13 @@ pub trait Function: Send + Sync {
     /// y. It must be NaN for a NaN.
     fn value(&self, x: f32) -> f32;
 
-    /// Whether [`Function::gradient`] needs the output instead of the input.
+    /// Whether [`Function::gradient`] needs the output instead of the input, as the layer declares in
+    /// [`Describe::backward_reads`](crate::layer::Describe::backward_reads).
     const READS_OUTPUT: bool;
 
     /// The gradient with respect to x, given the gradient dy with respect to the function's output y. `value` is y if
     /// [`Function::READS_OUTPUT`] is true, and x otherwise.
     fn gradient(&self, value: f32, dy: f32) -> f32;
-}
-
-/// Which values the backward pass of a layer with this function reads.
-pub const fn reads<F: Function>() -> BackwardReads {
-    if F::READS_OUTPUT { BackwardReads::OUTPUT } else { BackwardReads::INPUTS }
 }
 
 /// The layer that applies a function to each element.

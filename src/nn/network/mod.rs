@@ -6,6 +6,8 @@ mod non_finite;
 mod tests;
 mod values;
 
+pub use non_finite::non_finite;
+
 use std::time::Instant;
 
 use super::Execution;

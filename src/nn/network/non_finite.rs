@@ -13,7 +13,7 @@ impl Network {
     /// norm's statistics and the network's output stay as they are. Values that only the backward pass needs may change, so
     /// do not run one afterwards.
     pub fn first_non_finite(&mut self) -> Option<String> {
-        if let Some(found) = bad(&self.values.outputs[0][..self.elements[0]]) {
+        if let Some(found) = non_finite(&self.values.outputs[0][..self.elements[0]]) {
             return Some(format!("the input {found}"));
         }
         let mut found = None;
@@ -30,7 +30,7 @@ impl Network {
 
     fn bad_parameter(&self, layer: usize) -> Option<String> {
         of_layer(&self.parameters.table, layer).iter().find_map(|parameter| {
-            let found = bad(&self.parameters.values[parameter.range.clone()])?;
+            let found = non_finite(&self.parameters.values[parameter.range.clone()])?;
             Some(format!("parameter `{}` {found}", parameter.name))
         })
     }
@@ -39,7 +39,7 @@ impl Network {
         if self.values.plan.outputs[layer + 1].is_some() {
             self.run_again(layer);
         }
-        let found = bad(&self.values.outputs[layer + 1][..self.elements[layer + 1]])?;
+        let found = non_finite(&self.values.outputs[layer + 1][..self.elements[layer + 1]])?;
         Some(format!("the output of layer `{}` {found}", self.graph.layers()[layer].name))
     }
 
@@ -53,7 +53,8 @@ impl Network {
     }
 }
 
-fn bad(values: &[f32]) -> Option<String> {
+/// Describes the first of `values` that is NaN or infinite, as in "holds NaN at element 3".
+pub fn non_finite(values: &[f32]) -> Option<String> {
     let at = values.iter().position(|value| !value.is_finite())?;
     Some(format!("holds {} at element {at}", values[at]))
 }

@@ -22,6 +22,15 @@ fn network_with(layers: Value, execution: Execution) -> Network {
     network
 }
 
+/// The network of [`network_with`] in which each value has a buffer of its own.
+fn separate(layers: Value, execution: Execution) -> Network {
+    let mut network = network_with(layers, execution);
+    let elements = |source| network.graph.shape(source).elements() * execution.batch;
+    let elements: Vec<usize> = (0..network.elements.len()).map(elements).collect();
+    network.values.separate(&elements);
+    network
+}
+
 /// Three layers read `a`: its gradient, seen in the gradient of its parameters, is the sum of all paths. All values
 /// are small integers and the network is linear in each of them, so central differences are exact.
 #[test]
@@ -384,12 +393,7 @@ proptest! {
             }
             bits
         };
-        let shared = network_with(json!(layers), execution);
-        let mut separate = network_with(json!(layers), execution);
-        let elements: Vec<usize> =
-            (0..separate.elements.len()).map(|source| separate.graph.shape(source).elements() * 3).collect();
-        separate.values.separate(&elements);
-        let (shared, separate) = (steps(shared), steps(separate));
+        let (shared, separate) = (steps(network_with(json!(layers), execution)), steps(separate(json!(layers), execution)));
         prop_assert!(shared.iter().all(|&bits| f32::from_bits(bits).is_finite()));
         prop_assert_eq!(shared, separate);
     }
@@ -414,12 +418,7 @@ proptest! {
             network.backward(2);
             (forward, network.first_non_finite())
         };
-        let shared = network_with(json!(layers), execution);
-        let mut separate = network_with(json!(layers), execution);
-        let elements: Vec<usize> =
-            (0..separate.elements.len()).map(|source| separate.graph.shape(source).elements() * 2).collect();
-        separate.values.separate(&elements);
-        let (shared, separate) = (names(shared), names(separate));
+        let (shared, separate) = (names(network_with(json!(layers), execution)), names(separate(json!(layers), execution)));
         prop_assert_eq!(&shared.0, &shared.1);
         prop_assert_eq!(shared, separate);
     }

@@ -12,6 +12,7 @@ use super::{Inputs, Reading, Stored};
 use crate::{Item, Items};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{open_regular, read_start};
+use ternflock_data::is_archive;
 
 /// Samples in files, numbered across them.
 pub struct Collection {
@@ -100,9 +101,8 @@ fn open(path: &Path, how: &Reading) -> Result<Box<dyn Inputs>> {
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
             Ok(Box::new(PictureFile::new(path.into(), how)))
         }
-        [0x93, b'N', b'U', b'M', ..] | [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
-            Ok(Box::new(ArrayFile::open(path, how)?))
-        }
+        [0x93, b'N', b'U', b'M', ..] => Ok(Box::new(ArrayFile::open(path, how)?)),
+        _ if is_archive(&start) => Ok(Box::new(ArrayFile::open(path, how)?)),
         [0x89, b'H', b'D', b'F', ..] => {
             Err(Error::data(path, "is an HDF5 file: name a dataset in it, such as `file.h5:/inputs`"))
         }

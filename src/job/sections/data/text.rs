@@ -144,9 +144,7 @@ pub(super) fn read(section: &mut SectionReader, dataset: &str) -> Option<Text> {
         if datasets::names().contains(&dataset) {
             let why = match dataset {
                 SYNTHETIC_TEXT => format!("is for text in files; \"{dataset}\" is generated"),
-                _ if SAMPLES.includes(dataset) => {
-                    format!("is for text; \"{dataset}\" is not one")
-                }
+                _ if SAMPLES.includes(dataset) => format!("is for text; \"{dataset}\" is not one"),
                 _ => format!("is for text; \"{dataset}\" is a dataset of images"),
             };
             section.refuse_foreign(KEYS, dataset, |path, _| format!("{path} {why}"));

@@ -6,7 +6,7 @@ use ternflock_collectives::cost::Costs;
 use ternflock_collectives::{Result, Transport};
 use ternflock_job as job;
 use ternflock_report::Phases;
-use ternflock_tensor::dot;
+use ternflock_tensor::all_finite;
 
 use super::{
     Bytes, Cut, Key, Method, Payload, ReductionPath, Setup, Tensor, Travelling, VirtualRanks, cut, elements,
@@ -100,10 +100,8 @@ struct SideBySide {
 }
 
 impl Payload for SideBySide {
-    /// The sum of squares of float32 numbers cannot overflow in double precision.
     fn prepare(&mut self, _: &Key, gradients: &mut [f32], _: &mut [u32]) -> bool {
-        let mut gradients = self.tensors.tensors().iter().map(|tensor| &gradients[tensor.range.clone()]);
-        gradients.all(|gradients| dot(gradients, gradients).is_finite())
+        self.tensors.tensors().iter().all(|tensor| all_finite(&gradients[tensor.range.clone()]))
     }
 
     fn set_rows(&mut self, place: usize, rows: &[u32]) {

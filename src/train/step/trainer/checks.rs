@@ -3,7 +3,7 @@
 use super::Trainer;
 use crate::state::hash::hash_values;
 use ternflock_base::error::{Error, Result};
-use ternflock_nn::Tally;
+use ternflock_nn::{Tally, non_finite};
 use ternflock_world::World;
 
 impl Trainer {
@@ -62,12 +62,8 @@ impl Trainer {
         let bad_gradient = || {
             let parameters = &self.network.parameters;
             parameters.table.iter().find_map(|parameter| {
-                let values = &parameters.gradients[parameter.range.clone()];
-                let at = values.iter().position(|g| !g.is_finite())?;
-                Some(format!(
-                    "the gradient of `{}`{including} holds {} at element {at}",
-                    parameter.name, values[at]
-                ))
+                let found = non_finite(&parameters.gradients[parameter.range.clone()])?;
+                Some(format!("the gradient of `{}`{including} {found}", parameter.name))
             })
         };
         let found = bad_value.or_else(bad_gradient).unwrap_or_default();

@@ -12,7 +12,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_nn::{Parameter, Parameters, Tally};
 use ternflock_report::Phases;
-use ternflock_tensor::{dot, for_each_row, rows, rows_mut, vectorise, within};
+use ternflock_tensor::{all_finite, for_each_row, rows, rows_mut, vectorise, within};
 use ternflock_world::World;
 
 /// Elements that one thread takes at a time.
@@ -104,9 +104,7 @@ impl Trainer {
         let tally = self.local_gradients((world.rank(), world.size()))?;
         phases.compute += computing.elapsed().as_secs_f64();
         let updating = Instant::now();
-        // The sum of squares of float32 numbers cannot overflow in double precision.
-        let gradients = &self.network.parameters.gradients;
-        if tally.loss.is_finite() && dot(gradients, gradients).is_finite() {
+        if tally.loss.is_finite() && all_finite(&self.network.parameters.gradients) {
             self.descend();
             if let Some(frozen) = &self.frozen {
                 frozen.restore(&mut self.network.parameters.values);
